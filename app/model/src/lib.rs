@@ -1,1 +1,28 @@
-//! Stub.
+//! The words of Holdfast as plain values, shared by server, engine and browser.
+//!
+//! Nothing here reads a clock, a random source, a file or the network. Where to look:
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`id`], [`name`] | identifiers that sort by time; names that may become paths |
+//! | [`state`] | the four states that are never mixed, and the other closed lists of words |
+//! | [`definition`], [`secret`] | `holdfast.yaml` as it is read: what an environment consists of |
+//! | [`manifest`], [`ledger`] | what a sealed checkpoint says of itself |
+//! | [`drill`] | what restoring it into scratch space showed |
+//! | [`event`] | what a run tells while it works |
+//! | [`request`], [`view`], [`problem`] | the REST API: what is asked, what is answered, what went wrong |
+//! | [`size`] | bytes for people, and percentages that add up |
+
+pub mod definition;
+pub mod drill;
+pub mod event;
+pub mod id;
+pub mod ledger;
+pub mod manifest;
+pub mod name;
+pub mod problem;
+pub mod request;
+pub mod secret;
+pub mod size;
+pub mod state;
+pub mod view;

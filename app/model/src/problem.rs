@@ -1,0 +1,30 @@
+//! Errors of the REST API in the shape of RFC 9457, `application/problem+json`.
+
+use serde::{Deserialize, Serialize};
+
+/// What went wrong, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A stable word for programs, such as `not-found`, as a relative URI reference.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A short sentence.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened here, and the mend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Where several places are at fault: each with its reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Fault>,
+}
+
+/// One place at fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Where, for example `components[2].url`.
+    pub at: String,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}

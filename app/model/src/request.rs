@@ -1,0 +1,65 @@
+//! What is asked of the REST API.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::Trigger;
+
+/// `POST /v1/checkpoints`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateCheckpoint {
+    /// `name`, `project/name` or `env_…`.
+    #[serde(alias = "app", alias = "database")]
+    pub environment: String,
+    /// For people.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Labels.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// More patterns to leave out, for every `files` component.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Only these (name, kind or type); all when empty.
+    #[serde(default)]
+    pub components: Vec<String>,
+    /// All but these (name, kind or type).
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// The open map: `git_commit`, `git_branch`, `deploy_id`, …
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Whether a drill follows the seal.
+    #[serde(default = "yes")]
+    pub drill: bool,
+    /// What caused it; `api` unless the caller says otherwise.
+    #[serde(default)]
+    pub trigger: Option<Trigger>,
+}
+
+/// `POST /v1/checkpoints/{id}/restore`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreCheckpoint {
+    /// Only these (name, kind or type); all when empty.
+    #[serde(default)]
+    pub components: Vec<String>,
+    /// Whether a safety checkpoint is taken first.
+    #[serde(default = "yes")]
+    pub backup: bool,
+}
+
+impl Default for RestoreCheckpoint {
+    fn default() -> Self {
+        Self { components: Vec::new(), backup: true }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
