@@ -1,0 +1,120 @@
+//! Where a vault's files lie: a few verbs that a disk and a bucket both have.
+
+mod local;
+
+use std::io;
+use std::sync::Arc;
+
+pub use local::LocalBackend;
+
+/// What a file of the vault is for; each kind has a place of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileKind {
+    /// The one file `config`; its name is ignored.
+    Config,
+    /// `keys/<id>`
+    Key,
+    /// `locks/<id>`
+    Lock,
+    /// `snapshots/<id>`
+    Snapshot,
+    /// `index/<id>`
+    Index,
+    /// `data/<two digits>/<id>`
+    Pack,
+}
+
+impl FileKind {
+    /// For people: "pack 1a2b…".
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            FileKind::Config => "config",
+            FileKind::Key => "key",
+            FileKind::Lock => "lock",
+            FileKind::Snapshot => "snapshot",
+            FileKind::Index => "index",
+            FileKind::Pack => "pack",
+        }
+    }
+}
+
+/// Storage for a vault.
+///
+/// Every write is durable and whole when it returns: a reader sees all of a file or none of it. Writing the same name
+/// twice is harmless, for a name tells the content.
+pub trait Backend: Send + Sync + 'static {
+    /// For people, in restic's own syntax: what `restic -r` takes.
+    fn location(&self) -> String;
+
+    /// Names and sizes in bytes of all files of a kind, in no order. Only names that are ids.
+    ///
+    /// # Errors
+    /// Whenever the list may not be complete: an error is never an empty list.
+    fn list(&self, kind: FileKind) -> Result<Vec<(String, u64)>, BackendError>;
+
+    /// A whole file.
+    ///
+    /// # Errors
+    /// [`BackendError::NotFound`] and whatever the storage says.
+    fn read(&self, kind: FileKind, name: &str) -> Result<Vec<u8>, BackendError>;
+
+    /// Exactly `len` bytes from `offset` on.
+    ///
+    /// # Errors
+    /// Also when the file is shorter than that.
+    fn read_range(&self, kind: FileKind, name: &str, offset: u64, len: u64) -> Result<Vec<u8>, BackendError>;
+
+    /// Writes a file, durably and at once.
+    ///
+    /// # Errors
+    /// [`BackendError::NoSpace`] and whatever the storage says; then nothing of that name was written.
+    fn write(&self, kind: FileKind, name: &str, bytes: &[u8]) -> Result<(), BackendError>;
+
+    /// Removes a file; that it was not there is no error.
+    ///
+    /// # Errors
+    /// Whatever the storage says.
+    fn remove(&self, kind: FileKind, name: &str) -> Result<(), BackendError>;
+
+    /// How many writes are worth having in flight at once.
+    fn connections(&self) -> usize {
+        2
+    }
+}
+
+/// What a storage can fail with.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BackendError {
+    /// No such file.
+    #[error("{what} is not there")]
+    NotFound {
+        /// Kind and name.
+        what: String,
+    },
+    /// The storage is full.
+    #[error("no space left at {place}")]
+    NoSpace {
+        /// The location.
+        place: String,
+    },
+    /// The storage refused or failed.
+    #[error("{what}: {source}")]
+    Failed {
+        /// What was tried.
+        what: String,
+        /// What it said.
+        source: Arc<io::Error>,
+    },
+}
+
+impl BackendError {
+    /// Sorts an `io::Error` into the variants.
+    pub fn from_io(what: impl Into<String>, source: impl Into<io::Error>) -> BackendError {
+        let (what, source) = (what.into(), source.into());
+        match source.kind() {
+            io::ErrorKind::NotFound => BackendError::NotFound { what },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BackendError::NoSpace { place: what },
+            _ => BackendError::Failed { what, source: Arc::new(source) },
+        }
+    }
+}
