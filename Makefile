@@ -1,0 +1,56 @@
+# Holdfast: `make build` leaves one binary, `make demo` shows what it is for, `make test` tries everything.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: help build site demo clean-demo check test test-e2e figures screenshots clean
+
+native := -p holdfast -p holdfast-model -p holdfast-vault -p holdfast-engine -p holdfast-app
+# Tools that .ci/install put into the tree come before the machine's own.
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+
+help: ## say what there is to make
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+build: ## one self-contained release binary: target/release/holdfast
+	@.ci/install build
+	@$(MAKE) --no-print-directory site
+	cargo build --release --locked -p holdfast
+	@ls -lh target/release/holdfast | awk '{print "target/release/holdfast", $$5}'
+
+site: ## wasm, style sheets and assets, compressed, below target/site
+	@.ci/site
+
+demo: ## a shop with real data, checkpointed, proven, and a dashboard to look at it
+	@.ci/install build run
+	@$(MAKE) --no-print-directory build
+	@end2end/demo/tour
+
+clean-demo: ## stop the demo and remove all that it made
+	@end2end/demo/down --remove
+
+check: ## format, lints and unit tests; under three minutes when warm
+	cargo fmt --all --check
+	cargo clippy --locked $(native) --all-targets -- -D warnings
+	cargo clippy --locked -p holdfast-frontend --target wasm32-unknown-unknown -- -D warnings
+	cargo test --locked $(native) --lib --bins
+
+test: ## everything: lints, all tests, the built binary in a real browser, stock restic
+	@.ci/install
+	@.ci/test
+
+test-e2e: ## only the tests of the release binary; names select: make test-e2e only="restore browser"
+	@.ci/install
+	@.ci/test e2e $(only)
+
+figures: ## measure: checkpoints of the demo and of a 1 GB tree, beside stock restic
+	@.ci/install
+	@$(MAKE) --no-print-directory build
+	@end2end/figures
+
+screenshots: ## take the README's pictures again
+	@HOLDFAST_SCREENSHOTS=end2end/screenshots .ci/test e2e browser
+
+clean: ## remove what was built, but not the tools
+	rm -rf target/site target/site.stamp
+	cargo clean
