@@ -1,0 +1,66 @@
+//! What the dashboard asks of the server: one trait, put into leptos' context as `Arc<dyn Backend>` for each request.
+
+#[cfg(feature = "ssr")]
+use async_trait::async_trait;
+#[cfg(feature = "ssr")]
+use holdfast_model::{
+    request::{CreateCheckpoint, RestoreCheckpoint},
+    view::{Overview, ProjectView, RunView},
+};
+
+#[cfg(feature = "ssr")]
+use crate::error::AppError;
+
+mod pages;
+pub use pages::{CheckpointPage, ComponentFacts, EnvironmentPage, RunPage};
+
+/// Where the built site lies; put into leptos' context by the server. A file that was not built is an empty text.
+#[cfg(feature = "ssr")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SiteAssets {
+    /// Address of the style sheet: `/pkg/<hash>/holdfast.css`.
+    pub css: String,
+    /// Address of the module that loads the wasm: `/pkg/<hash>/holdfast.js`.
+    pub js: String,
+    /// Address of the wasm: `/pkg/<hash>/holdfast.wasm`.
+    pub wasm: String,
+    /// Address of the icon: `/pkg/<hash>/holdfast.svg`.
+    pub icon: String,
+}
+
+/// The server as one signed-in caller sees it. Each method checks that the caller may do it.
+#[cfg(feature = "ssr")]
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// Everything that the first page says.
+    async fn overview(&self) -> Result<Overview, AppError>;
+    /// All projects, by name.
+    async fn projects(&self) -> Result<Vec<ProjectView>, AppError>;
+    /// One environment by its project's and its own name.
+    async fn environment(&self, project: &str, name: &str) -> Result<EnvironmentPage, AppError>;
+    /// One checkpoint by its id.
+    async fn checkpoint(&self, id: &str) -> Result<CheckpointPage, AppError>;
+    /// One run by its id, with its events.
+    async fn run(&self, id: &str) -> Result<RunPage, AppError>;
+    /// The newest runs, newest first.
+    async fn activity(&self) -> Result<Vec<RunView>, AppError>;
+    /// Asks for a checkpoint; answers with the run that takes it.
+    async fn back_up(&self, request: CreateCheckpoint) -> Result<RunView, AppError>;
+    /// Asks for the sealed copy to be read back.
+    async fn verify(&self, id: &str) -> Result<RunView, AppError>;
+    /// Asks for a drill.
+    async fn drill(&self, id: &str) -> Result<RunView, AppError>;
+    /// Asks for a restore to where it came from.
+    async fn restore(&self, id: &str, request: RestoreCheckpoint) -> Result<RunView, AppError>;
+    /// Asks a run to stop.
+    async fn cancel(&self, run: &str) -> Result<(), AppError>;
+    /// Deletes a checkpoint, if the rules allow it.
+    async fn delete(&self, id: &str) -> Result<(), AppError>;
+    /// Notes that somebody has stored the project's recovery kit.
+    async fn confirm_recovery_kit(&self, project: &str) -> Result<(), AppError>;
+
+    /// Runs that are going or waiting, newest first.
+    async fn running(&self) -> Result<Vec<RunView>, AppError> {
+        Ok(self.activity().await?.into_iter().filter(|run| !run.state.is_final()).collect())
+    }
+}
