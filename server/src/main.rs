@@ -1,2 +1,7 @@
-//! Stub.
-fn main() {}
+//! The one binary: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    holdfast::cli::main()
+}

@@ -1,0 +1,24 @@
+//! Holdfast: the service, its workers and its command line, in one crate with one binary.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`cli`] | every subcommand; all but `serve`, `doctor` and `admin` are clients of `/v1` |
+//! | [`config`], [`serve`], [`doctor`] | settings, the life of the service, what this machine can and cannot do |
+//! | [`http`], [`auth`], [`site`] | listener, routes, who is asking, the embedded dashboard |
+//! | [`actions`] | what a request may cause: authorise, one call, answer |
+//! | [`store`] | the catalogue in SQLite or PostgreSQL: definitions, runs, events, checkpoints, drills, audit |
+//! | [`jobs`] | the workers: create, drill, verify, restore; recovery after a stop |
+//! | [`vaults`], [`keys`] | each project's vault and its password, wrapped by the server key |
+
+pub mod actions;
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod doctor;
+pub mod http;
+pub mod jobs;
+pub mod keys;
+pub mod serve;
+pub mod site;
+pub mod store;
+pub mod vaults;
