@@ -1,22 +1,12 @@
-//! What `apply` looks at: everything that would make a capture, drill or restore fail later, found now.
+//! What is wrong with a definition on this host, told before anything is captured.
 
-use holdfast_model::definition::Definition;
-
-use crate::tools::Tools;
-
-/// Something wrong, or worth knowing, about a definition on this host.
+/// One thing found, with its place and the mend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where in the definition: `components[2].path`.
+    /// Where, for example `components[2].url`.
     pub at: String,
-    /// What it is, and the mend.
+    /// What is wrong, and the mend.
     pub message: String,
-    /// Whether a capture cannot work; otherwise it is a warning.
+    /// Whether a checkpoint cannot be taken because of it.
     pub fatal: bool,
-}
-
-/// Everything that is wrong with a definition on this host.
-pub async fn probe(definition: &Definition, tools: &Tools) -> Vec<Finding> {
-    let _ = (definition, tools);
-    Vec::new()
 }
