@@ -1,43 +1,56 @@
-//! What every piece of work is given: a switch that stops it, and a place to tell what happens.
+//! What every piece of work is given: a way to be stopped, and a place to tell how it goes.
 
 use std::{sync::Arc, time::Duration};
 
-use holdfast_model::event::{EventBody, Level, StepState};
+use holdfast_model::{
+    drill::Check,
+    event::{EventBody, Level, StepState},
+};
 use holdfast_vault::Cancel;
 
-/// Where a run's events go.
+/// Takes the events of a run. Cheap, and never blocks: it is called from the middle of the work.
 pub trait Events: Send + Sync {
-    /// Takes one event; cheap, and never blocks.
+    /// Takes one event.
     fn emit(&self, body: EventBody);
 }
 
-/// The switch and the listener of one run. Clones share both.
+/// What every piece of work is given.
 #[derive(Clone)]
 pub struct Context {
-    /// Stops the work between two small steps.
+    /// Thrown when the work shall end: nothing is published then, and leftovers are removed.
     pub cancel: Cancel,
-    /// Who is told.
+    /// Where it tells how it goes.
     pub events: Arc<dyn Events>,
 }
 
 impl Context {
-    /// Tells how a step stands.
+    /// Work that `cancel` stops and that tells `events`.
+    pub fn new(cancel: Cancel, events: Arc<dyn Events>) -> Self {
+        Self { cancel, events }
+    }
+
+    /// Tells how a step stands: its stable name, a title for people, the component it belongs to, a size, count or reason.
     pub fn step(&self, step: &str, title: &str, state: StepState, component: Option<&str>, detail: Option<String>) {
         self.events.emit(EventBody::Step {
-            step: step.into(),
-            title: title.into(),
+            step: step.to_owned(),
+            title: title.to_owned(),
             state,
-            component: component.map(Into::into),
+            component: component.map(str::to_owned),
             detail,
         });
     }
 
-    /// Writes a line into the log of a component, or of the run where there is none.
+    /// A line for the log of `component`, or of the run itself.
     pub fn log(&self, level: Level, component: Option<&str>, message: impl Into<String>) {
-        self.events.emit(EventBody::Log { level, component: component.map(Into::into), message: message.into() });
+        self.events.emit(EventBody::Log { level, component: component.map(str::to_owned), message: message.into() });
     }
 
-    /// Comes back once the work was cancelled, at most 50 ms later.
+    /// A comparison that a drill made.
+    pub fn check(&self, check: Check) {
+        self.events.emit(EventBody::Check { check });
+    }
+
+    /// Resolves once the work is cancelled, at most 50 ms later; never otherwise. For `select!`.
     pub async fn cancelled(&self) {
         while !self.cancel.is_cancelled() {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,10 +1,21 @@
 //! Holdfast's engine: capture, drill and restore of an application's components.
 //!
-//! It takes its work as a value and gives events and a result as values. It knows nothing of HTTP or of the catalogue.
+//! It takes its work as values and gives events and results as values. It knows nothing of HTTP, of the catalogue,
+//! or of checkpoints beyond their manifest; only its caller composes the root tree and seals.
 
+pub mod capture;
 pub mod context;
 pub mod drill;
+mod git;
 pub mod postgres;
 pub mod probe;
+pub mod restore;
 pub mod sandbox;
 pub mod tools;
+
+pub use capture::{CaptureError, CaptureWork, Captured, CapturedComponent, Parent, capture};
+pub use context::{Context, Events};
+pub use drill::{Accept, DrillError, DrillWork, Drilled, drill};
+pub use probe::{Finding, probe};
+pub use restore::{Allow, RestoreError, RestoreReport, RestoreWork, Validated};
+pub use tools::{ToolFact, ToolSettings, Tools};

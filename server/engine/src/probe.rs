@@ -1,12 +1,22 @@
-//! What is wrong with a definition on this host, told before anything is captured.
+//! What `apply` looks at: everything that would make a capture, drill or restore fail later, found now.
 
-/// One thing found, with its place and the mend.
+use holdfast_model::definition::Definition;
+
+use crate::tools::Tools;
+
+/// Something wrong, or worth knowing, about a definition on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where, for example `components[2].url`.
+    /// Where in the definition: `components[2].path`.
     pub at: String,
-    /// What is wrong, and the mend.
+    /// What it is, and the mend.
     pub message: String,
-    /// Whether a checkpoint cannot be taken because of it.
+    /// Whether a capture cannot work; otherwise it is a warning.
     pub fatal: bool,
+}
+
+/// Everything that is wrong with a definition on this host.
+pub async fn probe(definition: &Definition, tools: &Tools) -> Vec<Finding> {
+    let _ = (definition, tools);
+    Vec::new()
 }

@@ -36,7 +36,7 @@ pub enum SandboxLevel {
 
 impl SandboxLevel {
     /// Tries each way, best first.
-    pub async fn detect(_drill_user: Option<&str>) -> SandboxLevel {
+    pub async fn best(_drill_user: Option<&str>) -> SandboxLevel {
         SandboxLevel::OwnUser
     }
 
