@@ -1,9 +1,21 @@
 //! A directory on disk becomes a tree in the vault.
+//!
+//! Several walkers share one stack of tasks: directories to list, and batches of files to read. The stack is taken from
+//! the top, so the walk goes deep before it goes wide and little is open at once. A directory's tree is written when its
+//! last task is done, by whoever did it.
+
+mod files;
+mod meta;
+mod queue;
+mod walk;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::{Node, TreeId};
+
+pub(crate) use meta::Meta;
+pub(crate) use walk::run;
 
 /// Says of a path relative to the source's root, and whether it is a directory, if it is taken.
 pub type Filter = Arc<dyn Fn(&Path, bool) -> bool + Send + Sync>;

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::{Id, TreeId};
 
-
+pub(crate) use json::{parse_tree, write_tree};
 
 /// What kind of entry a [`Node`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -52,3 +52,12 @@ pub struct Restored {
     /// What could not be restored, entry by entry.
     pub problems: Vec<Problem>,
 }
+
+pub(crate) fn run(
+    _vault: &Arc<crate::vault::Opened>,
+    _tree: &crate::TreeId,
+    _target: &Path,
+    _options: RestoreOptions,
+) -> Result<Restored, crate::Error> {
+    Err(crate::Error::Refused("soon".into()))
+}

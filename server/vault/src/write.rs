@@ -1,8 +1,33 @@
 //! Writing: everything between a source and a sealed snapshot.
+//!
+//! ```text
+//! walkers, streams ── chunk ──> store: hash, known? pack up, seal ──> open packs ──> uploaders ──> backend
+//!          └── large files' chunks ──> queue ──> pool ──┘
+//! ```
+//! Whoever has a chunk takes it all the way into an open pack: nothing is handed over that need not be. Only chunks of
+//! large files and of streams go through a queue to the pool, and when the queue is full their producer works on them
+//! itself. The open packs' buffers are a fixed number: when the backend is slow, everybody waits for a free one.
+//!
+//! A blob counts as known from the moment that one worker has claimed it. So an error between the claim and the pack
+//! ends the whole writer: the first error is kept, every later step gives it again, and a seal is refused.
 
-use std::io;
+mod assembly;
+mod core;
+mod packer;
+mod pool;
+mod seal;
+mod stream;
 
-use crate::*;
+use std::sync::Arc;
+
+use crate::lock::Lock;
+use crate::pack::BlobKind;
+use crate::vault::Opened;
+use crate::{Archived, Cancel, Error, Id, Meter, Node, SnapshotDraft, SnapshotId, Source, TreeId, archive, node};
+
+pub(crate) use assembly::Assembly;
+pub(crate) use core::{Core, Cruncher, Tally};
+pub use stream::{Stream, Streamed};
 
 /// How a stream is cut into blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,20 +36,6 @@ pub enum Chunking {
     Files,
     /// Much smaller: scattered changes of a database dump store little again.
     Dump,
-}
-
-/// Writes into a vault, under restic's shared lock, until it is sealed or dropped.
-pub struct Writer {}
-
-/// What a finished [`Stream`] stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Streamed {
-    /// The blobs in order.
-    pub content: Vec<Id>,
-    /// Bytes written into it.
-    pub bytes: u64,
-    /// Bytes that it added to the vault's packs.
-    pub stored: u64,
 }
 
 /// What a seal published.
@@ -36,45 +47,91 @@ pub struct Sealed {
     pub stored: u64,
 }
 
-fn soon<T>() -> Result<T, Error> {
-    Err(Error::Refused("not built yet".into()))
+/// Writes into a vault, under restic's shared lock, until it is sealed, abandoned or dropped.
+///
+/// Several components may write at once, each from its own thread. Nothing that was written is part of any snapshot
+/// before [`Writer::seal`] returns.
+pub struct Writer {
+    core: Arc<Core>,
+    pool: pool::Pool,
+    lock: Lock,
+    /// Of the index, at the start: if it grows, something relied upon may have gone.
+    losses: u64,
 }
 
-#[allow(missing_docs, unused_variables)]
 impl Writer {
+    pub(crate) fn start(vault: Arc<Opened>, cancel: Cancel) -> Result<Writer, Error> {
+        cancel.check()?;
+        let lock = Lock::take(&vault, false)?;
+        {
+            let _turn = vault.reload_turn();
+            vault.reload_index()?;
+        }
+        let losses = vault.index().losses();
+        let (core, ends) = Core::new(vault, cancel);
+        let core = Arc::new(core);
+        let pool = pool::Pool::start(&core, ends)?;
+        Ok(Writer { core, pool, lock, losses })
+    }
+
+    /// Archives a directory. What cannot be read is in [`Archived::skipped`].
+    ///
+    /// # Errors
+    /// If the root itself cannot be read, [`Error::Cancelled`], [`Error::NoSpace`], and failures of the backend.
     pub fn archive(&self, source: &Source, meter: &Meter) -> Result<Archived, Error> {
-        soon()
+        archive::run(&self.core, source, meter)
     }
+
+    /// Opens a stream of unknown length into the vault.
     pub fn stream(&self, chunking: Chunking, meter: &Meter) -> Stream {
-        Stream {}
+        Stream::new(self.core.clone(), chunking, meter)
     }
-    pub fn put_tree(&self, nodes: Vec<Node>) -> Result<TreeId, Error> {
-        soon()
+
+    /// Writes a directory of these entries, in any order.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if two have one name or a name cannot be one; and as for [`Writer::archive`].
+    pub fn put_tree(&self, mut nodes: Vec<Node>) -> Result<TreeId, Error> {
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(pair) = nodes.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return Err(Error::Refused(format!("two entries of the name {}", pair[0].name.display())));
+        }
+        if let Some(node) = nodes.iter().find(|node| !node.has_safe_name()) {
+            return Err(Error::Refused(format!("{:?} cannot be a name", node.name)));
+        }
+        if let Some(node) = nodes.iter().find(|node| node.is_dir() != node.subtree.is_some()) {
+            return Err(Error::Refused(format!(
+                "{} is a directory without a tree, or the reverse",
+                node.name.display()
+            )));
+        }
+        let mut cruncher = Cruncher::new(&self.core)?;
+        let tally = Tally::new(&Meter::new());
+        self.core.store(&mut cruncher, BlobKind::Tree, &node::write_tree(&nodes), &tally)
     }
+
+    /// Publishes: packs, then index, then, if our lock still stands and nothing relied upon has gone, the snapshot.
+    ///
+    /// # Errors
+    /// The first error of any worker; [`Error::VaultChanged`]; then no snapshot was written.
     pub fn seal(self, draft: SnapshotDraft) -> Result<Sealed, Error> {
-        soon()
+        seal::seal(self, draft)
     }
-    pub fn abandon(self) {}
-}
 
-/// A stream of unknown length into the vault.
-pub struct Stream {}
-
-#[allow(missing_docs)]
-impl Stream {
-    pub fn cut(&mut self) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    /// Gives up. Nothing is published, the lock goes. Dropping does the same.
+    pub fn abandon(self) {
+        drop(self);
     }
-    pub fn finish(self) -> Result<Streamed, Error> {
-        soon()
+
+    /// Whether a blob is in the vault or on its way.
+    fn knows(&self, kind: BlobKind, id: &Id) -> bool {
+        self.core.knows(kind, id)
     }
 }
 
-impl io::Write for Stream {
-    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.core.fail(Error::Cancelled);
+        self.pool.stop(&self.core);
     }
 }

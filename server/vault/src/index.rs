@@ -1,0 +1,161 @@
+//! The index: which pack holds a blob, and where. In memory all index files are one table.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{BackendError, FileKind};
+use crate::id::{IdMap, IdSet};
+use crate::pack::{Blob, BlobKind};
+use crate::vault::Opened;
+use crate::{Error, Id, PackId};
+
+/// The JSON of an index file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct IndexJson {
+    pub packs: Vec<PackJson>,
+}
+
+/// A pack in an index file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PackJson {
+    pub id: PackId,
+    pub blobs: Vec<Blob>,
+}
+
+/// Where a blob lies. The pack is a number, for millions of these stand in memory.
+#[derive(Clone, Copy)]
+struct Place {
+    pack: u32,
+    offset: u32,
+    length: u32,
+    packed_from: u32,
+}
+
+/// All index files together.
+#[derive(Default)]
+pub(crate) struct Index {
+    /// The files that it was made of.
+    files: IdSet,
+    packs: Vec<PackId>,
+    /// Where the last known blob of a pack ends.
+    ends: Vec<u64>,
+    numbers: IdMap<u32>,
+    data: IdMap<Place>,
+    trees: IdMap<Place>,
+    /// How often a file had vanished: what was relied upon before may be gone.
+    losses: u64,
+}
+
+impl Index {
+    /// The pack and the place of a blob.
+    pub(crate) fn find(&self, kind: BlobKind, id: &Id) -> Option<(PackId, Blob)> {
+        let place = self.table(kind).get(id)?;
+        let pack = self.packs.get(place.pack as usize)?;
+        let Place { offset, length, packed_from, .. } = *place;
+        Some((*pack, Blob { id: *id, kind, offset, length, packed_from }))
+    }
+
+    pub(crate) fn has(&self, kind: BlobKind, id: &Id) -> bool {
+        self.table(kind).contains_key(id)
+    }
+
+    /// Where the last blob of a pack ends, or 0 if it is unknown.
+    pub(crate) fn end(&self, pack: &PackId) -> u64 {
+        self.numbers.get(pack).and_then(|number| self.ends.get(*number as usize)).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn packs(&self) -> &[PackId] {
+        &self.packs
+    }
+
+    pub(crate) fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    /// Number of blobs and the sum of their lengths before compression.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let raw = |kind: BlobKind| {
+            let length = |place: &Place| {
+                let Place { offset, length, packed_from, .. } = *place;
+                u64::from(Blob { id: Id::default(), kind, offset, length, packed_from }.raw())
+            };
+            self.table(kind).values().map(length).sum::<u64>()
+        };
+        ((self.data.len() + self.trees.len()) as u64, raw(BlobKind::Data) + raw(BlobKind::Tree))
+    }
+
+    fn table(&self, kind: BlobKind) -> &IdMap<Place> {
+        match kind {
+            BlobKind::Data => &self.data,
+            BlobKind::Tree => &self.trees,
+        }
+    }
+
+    /// Adds what an index file says.
+    pub(crate) fn add(&mut self, file: Option<Id>, packs: &[PackJson]) -> Result<(), Error> {
+        for pack in packs {
+            let number = match self.numbers.get(&pack.id) {
+                Some(number) => *number,
+                None => {
+                    let number = u32::try_from(self.packs.len())
+                        .map_err(|_| Error::Refused("more packs than can be counted".into()))?;
+                    self.packs.push(pack.id);
+                    self.ends.push(0);
+                    self.numbers.insert(pack.id, number);
+                    number
+                }
+            };
+            for blob in &pack.blobs {
+                if let Some(end) = self.ends.get_mut(number as usize) {
+                    *end = blob.end().max(*end);
+                }
+                let place =
+                    Place { pack: number, offset: blob.offset, length: blob.length, packed_from: blob.packed_from };
+                match blob.kind {
+                    BlobKind::Data => self.data.insert(blob.id, place),
+                    BlobKind::Tree => self.trees.insert(blob.id, place),
+                };
+            }
+        }
+        self.files.extend(file);
+        Ok(())
+    }
+}
+
+impl Opened {
+    /// Brings the index up to what the vault has now: new files are read; if one has vanished, all are.
+    pub(crate) fn reload_index(&self) -> Result<(), Error> {
+        // A file that vanishes between list and read was replaced: list again.
+        for _ in 0..8 {
+            match self.reload_index_once() {
+                Err(Error::Backend(BackendError::NotFound { .. })) => {}
+                other => return other,
+            }
+        }
+        self.reload_index_once()
+    }
+
+    fn reload_index_once(&self) -> Result<(), Error> {
+        let listed: IdSet =
+            self.backend.list(FileKind::Index)?.iter().filter_map(|(name, _)| name.parse().ok()).collect();
+        let (vanished, new): (bool, Vec<Id>) = {
+            let index = self.index();
+            (!index.files.is_subset(&listed), listed.difference(&index.files).copied().collect())
+        };
+        if !vanished && new.is_empty() {
+            return Ok(());
+        }
+        let read = if vanished { listed.iter().copied().collect() } else { new };
+        let mut loaded = Vec::with_capacity(read.len());
+        for id in read {
+            loaded.push((id, self.load::<IndexJson>(FileKind::Index, &id.to_string())?));
+        }
+        let mut index = self.index_mut();
+        if vanished {
+            *index = Index { losses: index.losses + 1, ..Index::default() };
+        }
+        for (id, file) in loaded {
+            index.add(Some(id), &file.packs)?;
+        }
+        Ok(())
+    }
+}

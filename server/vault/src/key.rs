@@ -1,0 +1,120 @@
+//! Key files: the vault's own random key, wrapped by a password. The password alone opens nothing without one.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::backend::{Backend, FileKind};
+use crate::config::Config;
+use crate::crypto::{Key, Secrets, fill_random};
+use crate::lock::{host, user};
+use crate::{Error, Id, Password};
+
+/// scrypt's work factor for new keys, N = 2^15: 32 MiB and about 0.1 s a guess.
+const LOG_N: u8 = 15;
+/// Most memory that a key file may make us use.
+const MOST_MEMORY: u64 = 1 << 30;
+
+/// The JSON of a key file, which is not encrypted.
+#[derive(Serialize, Deserialize)]
+struct KeyJson {
+    #[serde(with = "crate::snapshot::rfc3339")]
+    created: OffsetDateTime,
+    username: String,
+    hostname: String,
+    kdf: String,
+    #[serde(rename = "N")]
+    n: u64,
+    r: u32,
+    p: u32,
+    salt: String,
+    data: String,
+}
+
+/// A key that opened, and its file's name.
+pub(crate) struct Opened {
+    pub key: Key,
+    pub name: String,
+    pub config: Config,
+}
+
+/// Writes a key file for a new random key.
+pub(crate) fn create(backend: &dyn Backend, password: &Password) -> Result<(Key, String), Error> {
+    let mut salt = [0; 64];
+    fill_random(&mut salt)?;
+    let secrets = Secrets::random()?;
+    let sealed = derive(password, &salt, LOG_N, 8, 1)?.sealed(&secrets.to_json()?)?;
+    let json = KeyJson {
+        created: OffsetDateTime::now_utc(),
+        username: user(),
+        hostname: host(),
+        kdf: "scrypt".into(),
+        n: 1 << LOG_N,
+        r: 8,
+        p: 1,
+        salt: STANDARD.encode(salt),
+        data: STANDARD.encode(sealed),
+    };
+    let bytes = serde_json::to_vec(&json).map_err(|error| Error::Refused(error.to_string()))?;
+    let name = Id::of(&bytes).to_string();
+    backend.write(FileKind::Key, &name, &bytes)?;
+    Ok((Key::new(secrets), name))
+}
+
+/// Tries every key file of the vault until one opens with the password and opens `config`.
+pub(crate) fn open(backend: &dyn Backend, password: &Password) -> Result<Opened, Error> {
+    let config = Config::load(backend)?;
+    let mut names: Vec<String> = backend.list(FileKind::Key)?.into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    let mut obstacle = None;
+    for name in names {
+        match unwrap_key(backend, &name, password) {
+            Ok(Some(key)) => match Config::open(&key, config.clone()) {
+                Ok(config) => return Ok(Opened { key, name, config }),
+                Err(error) => obstacle = Some(error),
+            },
+            Ok(None) => {}
+            Err(error) => obstacle = Some(error),
+        }
+    }
+    Err(obstacle.unwrap_or(Error::WrongPassword))
+}
+
+/// `None` if the password is not this key's.
+fn unwrap_key(backend: &dyn Backend, name: &str, password: &Password) -> Result<Option<Key>, Error> {
+    let bytes = backend.read(FileKind::Key, name)?;
+    let damaged = |what: &str| Error::damaged(format!("key {name}: {what}"));
+    if Id::of(&bytes).to_string() != name {
+        return Err(damaged("its content is not what its name says"));
+    }
+    let json: KeyJson = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
+    if json.kdf != "scrypt" {
+        return Err(damaged("made by something else than scrypt"));
+    }
+    let (salt, data) = match (STANDARD.decode(&json.salt), STANDARD.decode(&json.data)) {
+        (Ok(salt), Ok(data)) => (salt, Zeroizing::new(data)),
+        _ => return Err(damaged("not base64")),
+    };
+    let memory = json.n.checked_mul(128).and_then(|bytes| bytes.checked_mul(u64::from(json.r)));
+    if !json.n.is_power_of_two() || memory.is_none_or(|memory| memory > MOST_MEMORY) || json.p > 64 {
+        return Err(damaged("scrypt parameters out of bounds"));
+    }
+    let log_n = u8::try_from(json.n.ilog2()).map_err(|_| damaged("scrypt parameters out of bounds"))?;
+    let mut data = data;
+    let Ok(secrets) =
+        derive(password, &salt, log_n, json.r, json.p)?.open(&mut data).map(|json| Secrets::from_json(json))
+    else {
+        return Ok(None);
+    };
+    secrets.map(|secrets| Some(Key::new(secrets))).ok_or_else(|| damaged("no keys inside"))
+}
+
+fn derive(password: &Password, salt: &[u8], log_n: u8, r: u32, p: u32) -> Result<Key, Error> {
+    let params = scrypt::Params::new(log_n, r, p).map_err(|_| Error::damaged("scrypt parameters out of bounds"))?;
+    let mut bytes = Zeroizing::new([0; 64]);
+    scrypt::scrypt(password.expose().as_bytes(), salt, &params, bytes.as_mut_slice())
+        .map_err(|_| Error::damaged("scrypt parameters out of bounds"))?;
+    Ok(Key::new(Secrets::from_bytes(&bytes)))
+}

@@ -1,0 +1,61 @@
+//! Files that are one JSON document: index, snapshot and lock. Encrypted, with a leading 2 and zstd in the plain text.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::backend::FileKind;
+use crate::crypto::{IV, Key};
+use crate::vault::Opened;
+use crate::{Error, Id, zip};
+
+/// Most bytes that such a document may have.
+const MOST: u64 = 1 << 30;
+
+/// The bytes and the name of a file with `value` in it.
+pub(crate) fn encode<T: Serialize>(key: &Key, value: &T) -> Result<(Id, Vec<u8>), Error> {
+    let json = serde_json::to_vec(value).map_err(|error| Error::Refused(error.to_string()))?;
+    let mut bytes = vec![0; IV];
+    bytes.push(2);
+    let packed = zstd::bulk::compress(&json, 3).map_err(|error| Error::io("zstd", error))?;
+    bytes.extend_from_slice(&packed);
+    key.seal(&mut bytes)?;
+    Ok((Id::of(&bytes), bytes))
+}
+
+/// What is in the file's bytes, once its name, its MAC and its JSON have been found right.
+pub(crate) fn decode<T: DeserializeOwned>(
+    key: &Key,
+    kind: FileKind,
+    name: &str,
+    mut bytes: Vec<u8>,
+) -> Result<T, Error> {
+    let damaged = |what: &str| Error::damaged(format!("{} {name}: {what}", kind.word()));
+    if Id::of(&bytes).to_string() != name {
+        return Err(damaged("its content is not what its name says"));
+    }
+    let plain = key.open(&mut bytes).map_err(|_| damaged("it is not authentic"))?;
+    let unzipped;
+    let json = match plain {
+        [b'{' | b'[', ..] => &*plain,
+        [2, packed @ ..] => {
+            unzipped = zip::decompress_unknown(packed, MOST).ok_or_else(|| damaged("it does not unpack"))?;
+            &unzipped
+        }
+        _ => return Err(damaged("it has an unknown encoding")),
+    };
+    serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))
+}
+
+impl Opened {
+    /// Writes a document and gives its name and its size.
+    pub(crate) fn save<T: Serialize>(&self, kind: FileKind, value: &T) -> Result<(Id, u64), Error> {
+        let (id, bytes) = encode(&self.key, value)?;
+        self.backend.write(kind, &id.to_string(), &bytes)?;
+        Ok((id, bytes.len() as u64))
+    }
+
+    /// Reads a document.
+    pub(crate) fn load<T: DeserializeOwned>(&self, kind: FileKind, name: &str) -> Result<T, Error> {
+        decode(&self.key, kind, name, self.backend.read(kind, name)?)
+    }
+}
