@@ -2,14 +2,33 @@
 //!
 //! One set of SQL serves SQLite and PostgreSQL (`bigint` and `text` only; times are microseconds since 1970, UTC;
 //! JSON is text; booleans are 0 and 1). SQL is in lower case beside the function that needs it. Everything that
-//! changes something happens in one [`Write`]: its audit row, its events and the change itself become true together,
-//! and only then are the events sent to [`Live`].
+//! changes something happens in one [`write::Write`]: its audit row, its events and the change itself become true
+//! together, and only then are the events sent to [`Live`].
 
+use std::sync::Arc;
+
+use holdfast_model::id::RunId;
+use sqlx::{Any, Pool};
+use tokio::sync::{Mutex, Notify, broadcast};
+
+mod access;
+mod checkpoints;
+mod environments;
 mod error;
+mod events;
 mod live;
-mod pending;
+mod open;
+mod overview;
+mod queue;
 mod rows;
 mod rules;
+mod runs;
+mod samples;
+mod value;
+mod vaults;
+mod verdicts;
+mod views;
+mod write;
 
 pub use error::StoreError;
 pub use live::Live;
@@ -19,25 +38,54 @@ pub use rows::{
 };
 pub use rules::{Refusal, Standing, may_delete};
 
+/// Which database holds the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file of this one server process.
+    Sqlite,
+    /// A server that several processes share.
+    Postgres,
+}
+
 /// The catalogue. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
+    pool: Pool<Any>,
+    engine: Engine,
     live: Live,
+    /// SQLite has one writer at a time; waiting here is fair, waiting in the database is not.
+    turn: Arc<Mutex<()>>,
+    queued: Arc<Notify>,
+    cancels: broadcast::Sender<RunId>,
 }
 
 impl Store {
-    /// Opens `sqlite://path` (made with mode 0600 where it is missing) or `postgres://…`, and brings its tables up to
-    /// date.
-    ///
-    /// # Errors
-    /// When the address is unknown, the database cannot be reached, or it was written by a newer version.
-    pub async fn open(_url: &str) -> Result<Self, StoreError> {
-        Ok(Self { live: Live::default() })
+    /// Which database holds it.
+    #[must_use]
+    pub const fn engine(&self) -> Engine {
+        self.engine
     }
 
     /// The stream of everything that is stored from now on.
     #[must_use]
     pub const fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// Wakes when this process has put something into the queue, or freed a slot of it.
+    #[must_use]
+    pub fn queued(&self) -> Arc<Notify> {
+        self.queued.clone()
+    }
+
+    /// Runs of which this process is told to end them; other processes learn it by their next heartbeat.
+    #[must_use]
+    pub fn cancels(&self) -> broadcast::Receiver<RunId> {
+        self.cancels.subscribe()
+    }
+
+    /// Closes the connections; what was committed is on disk.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 }

@@ -1,0 +1,483 @@
+//! Checkpoints: how one becomes visible, how it is found, and how it goes.
+
+use holdfast_model::{
+    id::{CheckpointId, EnvironmentId, RunId},
+    manifest::Manifest,
+    state::{Integrity, Proof, Protection, Trigger},
+    view::{CheckpointList, CheckpointSummary, EnvironmentRef},
+};
+use sha2::{Digest as _, Sha256};
+use sqlx::any::AnyRow;
+
+use super::{
+    CheckpointFilter, CheckpointRow, Claim, Publication, Refusal, Standing, Store, StoreError, may_delete,
+    queue::hold,
+    value::{Columns as _, column, from_json, micros},
+    write::Write,
+};
+
+/// A checkpoint that exists, with its names and its first copy.
+macro_rules! select_checkpoint {
+    ($($rest:tt)*) => {
+        concat!(
+            "select c.id, c.environment, c.run, c.name, c.description, c.cause, c.created_by, c.created_at, c.total, \
+             c.stored, c.commit_id, c.proof, c.protection, y.vault, y.snapshot, y.tree, y.integrity, y.checked_at, \
+             e.name as environment_name, p.name as project_name \
+             from checkpoint c join environment e on e.id = c.environment join project p on p.id = e.project \
+             join checkpoint_copy y on y.checkpoint = c.id join vault v on v.id = y.vault and v.role = 'primary' \
+             where c.deleted_at is null ",
+            $($rest)*
+        )
+    };
+}
+
+/// What a filter matches, apart from its page; `$1` to `$3`.
+macro_rules! matching {
+    () => {
+        "and ($1 is null or c.environment = $1) and ($2 is null or exists (select 1 from tag t \
+         where t.checkpoint = c.id and t.name = $2)) and ($3 is null or c.created_at >= $3) "
+    };
+}
+
+/// How many a list gives when nobody says.
+const PAGE: u32 = 20;
+/// How many candidates an ambiguous text lists.
+const CANDIDATES: i64 = 11;
+
+fn checkpoint_row(row: &AnyRow) -> Result<CheckpointRow, StoreError> {
+    Ok(CheckpointRow {
+        id: row.word("id")?,
+        environment: EnvironmentRef {
+            id: row.word("environment")?,
+            name: row.word("environment_name")?,
+            project: row.word("project_name")?,
+        },
+        run: row.word("run")?,
+        name: row.maybe_text("name")?,
+        description: row.maybe_text("description")?,
+        trigger: row.word("cause")?,
+        created_by: row.text("created_by")?,
+        created_at: row.at("created_at")?,
+        total: row.count("total")?,
+        stored: row.count("stored")?,
+        commit: row.maybe_text("commit_id")?,
+        proof: row.word("proof")?,
+        integrity: row.word("integrity")?,
+        integrity_at: row.maybe_at("checked_at")?,
+        protection: row.word("protection")?,
+        vault: row.word("vault")?,
+        snapshot: row.text("snapshot")?,
+        tree: row.text("tree")?,
+        tags: Vec::new(),
+    })
+}
+
+impl CheckpointRow {
+    /// One row of a list.
+    #[must_use]
+    pub fn summary(self) -> CheckpointSummary {
+        CheckpointSummary {
+            id: self.id,
+            name: self.name,
+            environment: self.environment,
+            created_at: self.created_at,
+            created_by: self.created_by,
+            trigger: self.trigger,
+            tags: self.tags,
+            commit: self.commit,
+            total: self.total,
+            stored: self.stored,
+            proof: self.proof,
+            integrity: self.integrity,
+        }
+    }
+}
+
+impl Store {
+    /// Makes a sealed checkpoint visible: the only place that does. The second time for the same run it changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when the run is no longer held: nothing was made visible.
+    pub async fn publish_checkpoint(&self, claim: &Claim, sealed: &Publication) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        hold(&mut write, claim).await?;
+        let manifest = &sealed.manifest;
+        let new = insert_checkpoint(&mut write, claim, sealed).await?;
+        if new {
+            insert_parts(&mut write, sealed).await?;
+            sqlx::query("update run set sealed = 1 where id = $1")
+                .bind(claim.id().as_str())
+                .execute(write.on())
+                .await?;
+            write
+                .audit(&manifest.created_by, "checkpoint.seal", manifest.checkpoint.as_str(), &sealed.snapshot)
+                .await?;
+        }
+        write.commit().await
+    }
+
+    /// One checkpoint that exists.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also for a deleted one.
+    pub async fn checkpoint(&self, id: &CheckpointId) -> Result<CheckpointRow, StoreError> {
+        let row = sqlx::query(select_checkpoint!("and c.id = $1")).bind(id.as_str()).fetch_optional(&self.pool).await?;
+        let row = row.ok_or_else(|| StoreError::not_found("checkpoint", id.as_str()))?;
+        self.with_tags(checkpoint_row(&row)?).await
+    }
+
+    async fn with_tags(&self, mut checkpoint: CheckpointRow) -> Result<CheckpointRow, StoreError> {
+        checkpoint.tags = sqlx::query_scalar("select name from tag where checkpoint = $1 order by name")
+            .bind(checkpoint.id.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(checkpoint)
+    }
+
+    /// A checkpoint by its id, a unique prefix of it (with or without `chk_`), `ENV@latest`, `latest` where there is
+    /// one environment, or its exact name.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] with the ids that match.
+    pub async fn find_checkpoint(&self, text: &str) -> Result<CheckpointRow, StoreError> {
+        if let Ok(id) = text.parse() {
+            return self.checkpoint(&id).await;
+        }
+        if let Some(environment) = text.strip_suffix("@latest") {
+            let environment = self.find_environment(environment).await?;
+            return self.latest(&environment.id).await?.ok_or_else(|| StoreError::not_found("checkpoint", text));
+        }
+        if text == "latest" {
+            return self.latest_of_the_only_environment().await;
+        }
+        let named = sqlx::query(select_checkpoint!("and c.name = $1 order by c.created_at desc, c.id desc limit $2"))
+            .bind(text)
+            .bind(CANDIDATES)
+            .fetch_all(&self.pool)
+            .await?;
+        let prefix = format!("chk_{}", text.strip_prefix("chk_").unwrap_or(text));
+        let rows = if named.is_empty() {
+            sqlx::query(select_checkpoint!(
+                "and substr(c.id, 1, cast($1 as integer)) = $2 order by c.created_at desc, c.id desc limit $3"
+            ))
+            .bind(i64::try_from(prefix.len()).unwrap_or(i64::MAX))
+            .bind(&prefix)
+            .bind(CANDIDATES)
+            .fetch_all(&self.pool)
+            .await?
+        } else {
+            named
+        };
+        match rows.as_slice() {
+            [] => Err(StoreError::not_found("checkpoint", text)),
+            [row] => self.with_tags(checkpoint_row(row)?).await,
+            many => Err(StoreError::Ambiguous {
+                what: "checkpoint",
+                text: text.to_owned(),
+                candidates: many.iter().map(|row| row.text("id")).collect::<Result<_, _>>()?,
+            }),
+        }
+    }
+
+    async fn latest_of_the_only_environment(&self) -> Result<CheckpointRow, StoreError> {
+        let environments = self.environments().await?;
+        match environments.as_slice() {
+            [only] => self.latest(&only.id).await?.ok_or_else(|| StoreError::not_found("checkpoint", "latest")),
+            [] => Err(StoreError::not_found("checkpoint", "latest")),
+            many => Err(StoreError::Ambiguous {
+                what: "environment",
+                text: "latest".into(),
+                candidates: many.iter().map(|e| format!("{}/{}@latest", e.project, e.name)).collect(),
+            }),
+        }
+    }
+
+    /// The newest sealed checkpoint of an environment that is not a safety checkpoint.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn latest(&self, environment: &EnvironmentId) -> Result<Option<CheckpointRow>, StoreError> {
+        let row = sqlx::query(select_checkpoint!(
+            "and c.environment = $1 and c.cause <> $2 order by c.created_at desc, c.id desc limit 1"
+        ))
+        .bind(environment.as_str())
+        .bind(Trigger::PreRestore.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        match row {
+            Some(row) => Ok(Some(self.with_tags(checkpoint_row(&row)?).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The newest proven checkpoint of an environment.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn latest_proven(&self, environment: &EnvironmentId) -> Result<Option<CheckpointRow>, StoreError> {
+        let row = sqlx::query(select_checkpoint!(
+            "and c.environment = $1 and c.proof = 'proven' order by c.created_at desc, c.id desc limit 1"
+        ))
+        .bind(environment.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        match row {
+            Some(row) => Ok(Some(self.with_tags(checkpoint_row(&row)?).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The newest sealed checkpoint of an environment, safety checkpoints included: what the next one builds upon.
+    /// Gives it with the text of its manifest.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn newest_with_manifest(
+        &self,
+        environment: &EnvironmentId,
+    ) -> Result<Option<(CheckpointRow, String)>, StoreError> {
+        let row =
+            sqlx::query(select_checkpoint!("and c.environment = $1 order by c.created_at desc, c.id desc limit 1"))
+                .bind(environment.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        let Some(row) = row else { return Ok(None) };
+        let checkpoint = checkpoint_row(&row)?;
+        let text = self.manifest_text(&checkpoint.id).await?;
+        Ok(Some((checkpoint, text)))
+    }
+
+    /// One page, newest first, with totals over all that match.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn checkpoints(&self, filter: &CheckpointFilter) -> Result<CheckpointList, StoreError> {
+        let environment = filter.environment.as_ref().map(ToString::to_string);
+        let since = filter.since.map(micros);
+        let sums = sqlx::query(concat!(
+            "select count(*) as many, cast(coalesce(sum(c.total), 0) as bigint) as total, \
+             cast(coalesce(sum(c.stored), 0) as bigint) as stored from checkpoint c where c.deleted_at is null ",
+            matching!()
+        ))
+        .bind(environment.clone())
+        .bind(filter.tag.clone())
+        .bind(since)
+        .fetch_one(&self.pool)
+        .await?;
+        let before = match &filter.before {
+            Some(id) => Some(micros(self.checkpoint(id).await?.created_at)),
+            None => None,
+        };
+        let rows = sqlx::query(select_checkpoint!(
+            matching!(),
+            "and ($4 is null or c.created_at < $4 or (c.created_at = $4 and c.id < $5)) \
+             order by c.created_at desc, c.id desc limit $6"
+        ))
+        .bind(environment)
+        .bind(filter.tag.clone())
+        .bind(since)
+        .bind(before)
+        .bind(filter.before.as_ref().map(ToString::to_string))
+        .bind(i64::from(filter.limit.unwrap_or(PAGE)))
+        .fetch_all(&self.pool)
+        .await?;
+        let mut items = Vec::with_capacity(rows.len());
+        for row in &rows {
+            items.push(self.with_tags(checkpoint_row(row)?).await?.summary());
+        }
+        Ok(CheckpointList {
+            items,
+            count: sums.count("many")?,
+            total: sums.count("total")?,
+            stored: sums.count("stored")?,
+        })
+    }
+
+    /// The exact text of a checkpoint's `manifest.json`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn manifest_text(&self, id: &CheckpointId) -> Result<String, StoreError> {
+        let text: Option<String> =
+            sqlx::query_scalar("select manifest from checkpoint where id = $1 and deleted_at is null")
+                .bind(id.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        text.ok_or_else(|| StoreError::not_found("checkpoint", id.as_str()))
+    }
+
+    /// A checkpoint's manifest.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Corrupt`] when it cannot be read.
+    pub async fn manifest(&self, id: &CheckpointId) -> Result<Manifest, StoreError> {
+        from_json("manifest", &self.manifest_text(id).await?)
+    }
+
+    /// Whether it may be deleted now, and if not, why.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn may_delete(&self, id: &CheckpointId) -> Result<Result<(), Refusal>, StoreError> {
+        let checkpoint = self.checkpoint(id).await?;
+        let mut write = self.write().await?;
+        let standing = standing(&mut write, &checkpoint).await?;
+        Ok(may_delete(&checkpoint, &standing))
+    }
+
+    /// Takes a checkpoint out of the catalogue if the rules allow it; audited. Its snapshot is forgotten afterwards,
+    /// and [`Self::unforgotten`] names it until that has happened.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] with the reason; [`StoreError::NotFound`].
+    pub async fn delete_checkpoint(&self, id: &CheckpointId, by: &str) -> Result<(), StoreError> {
+        let checkpoint = self.checkpoint(id).await?;
+        let mut write = self.write().await?;
+        // One deletion at a time per environment, so that two cannot each leave the other as the newest proven one.
+        sqlx::query("update environment set name = name where id = $1")
+            .bind(checkpoint.environment.id.as_str())
+            .execute(write.on())
+            .await?;
+        let standing = standing(&mut write, &checkpoint).await?;
+        may_delete(&checkpoint, &standing)
+            .map_err(|refusal| StoreError::Refused(format!("{id} cannot be deleted: {refusal}")))?;
+        let now = write.now();
+        let gone =
+            sqlx::query("update checkpoint set deleted_at = $1, deleted_by = $2 where id = $3 and deleted_at is null")
+                .bind(now)
+                .bind(by)
+                .bind(id.as_str())
+                .execute(write.on())
+                .await?;
+        if gone.rows_affected() != 1 {
+            return Err(StoreError::not_found("checkpoint", id.as_str()));
+        }
+        write.audit(by, "checkpoint.delete", id.as_str(), &checkpoint.snapshot).await?;
+        write.commit().await
+    }
+
+    /// Copies of deleted checkpoints whose snapshots are still in their vaults: checkpoint, vault, snapshot.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unforgotten(&self) -> Result<Vec<(CheckpointId, holdfast_model::id::VaultId, String)>, StoreError> {
+        let rows = sqlx::query(
+            "select y.checkpoint, y.vault, y.snapshot from checkpoint_copy y join checkpoint c on c.id = y.checkpoint \
+             where c.deleted_at is not null and y.forgotten_at is null",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| Ok((row.word("checkpoint")?, row.word("vault")?, row.text("snapshot")?))).collect()
+    }
+
+    /// A deleted checkpoint's snapshot has left its vault.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forgotten(&self, id: &CheckpointId, vault: &holdfast_model::id::VaultId) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        let now = write.now();
+        sqlx::query("update checkpoint_copy set forgotten_at = $1 where checkpoint = $2 and vault = $3")
+            .bind(now)
+            .bind(id.as_str())
+            .bind(vault.as_str())
+            .execute(write.on())
+            .await?;
+        write.commit().await
+    }
+}
+
+async fn standing(write: &mut Write, checkpoint: &CheckpointRow) -> Result<Standing, StoreError> {
+    let newest: Option<String> = sqlx::query_scalar(
+        "select id from checkpoint where environment = $1 and proof = 'proven' and deleted_at is null \
+         order by created_at desc, id desc limit 1",
+    )
+    .bind(checkpoint.environment.id.as_str())
+    .fetch_optional(write.on())
+    .await?;
+    let in_use: Option<String> = sqlx::query_scalar(
+        "select id from run where checkpoint = $1 and state in ('queued', 'running') order by created_at limit 1",
+    )
+    .bind(checkpoint.id.as_str())
+    .fetch_optional(write.on())
+    .await?;
+    Ok(Standing {
+        newest_proven: newest.as_deref() == Some(checkpoint.id.as_str()),
+        in_use: in_use
+            .map(|id| id.parse::<RunId>().map_err(|error| StoreError::corrupt("run id", error)))
+            .transpose()?,
+    })
+}
+
+async fn insert_checkpoint(write: &mut Write, claim: &Claim, sealed: &Publication) -> Result<bool, StoreError> {
+    let manifest = &sealed.manifest;
+    let now = write.now();
+    let done = sqlx::query(
+        "insert into checkpoint (id, environment, run, name, description, cause, created_by, created_at, sealed_at, \
+         total, stored, commit_id, manifest, manifest_hash, proof, protection) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict (id) do nothing",
+    )
+    .bind(manifest.checkpoint.as_str())
+    .bind(claim.run.view.environment.id.as_str())
+    .bind(claim.id().as_str())
+    .bind(manifest.name.clone())
+    .bind(manifest.description.clone())
+    .bind(manifest.trigger.as_str())
+    .bind(&manifest.created_by)
+    .bind(micros(manifest.created_at))
+    .bind(now)
+    .bind(column(manifest.total))
+    .bind(column(manifest.stored))
+    .bind(manifest.metadata.get("git_commit").cloned())
+    .bind(&sealed.text)
+    .bind(hex::encode(Sha256::digest(sealed.text.as_bytes())))
+    .bind(Proof::Unproven.as_str())
+    .bind(Protection::None.as_str())
+    .execute(write.on())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn insert_parts(write: &mut Write, sealed: &Publication) -> Result<(), StoreError> {
+    let manifest = &sealed.manifest;
+    let now = write.now();
+    sqlx::query(
+        "insert into checkpoint_copy (checkpoint, vault, snapshot, tree, integrity) values ($1, $2, $3, $4, $5)",
+    )
+    .bind(manifest.checkpoint.as_str())
+    .bind(sealed.vault.as_str())
+    .bind(&sealed.snapshot)
+    .bind(&sealed.tree)
+    .bind(Integrity::Unchecked.as_str())
+    .execute(write.on())
+    .await?;
+    for (position, component) in (0_i64..).zip(&manifest.components) {
+        sqlx::query(
+            "insert into checkpoint_component (checkpoint, position, name, kind, size, stored, items) \
+             values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(manifest.checkpoint.as_str())
+        .bind(position)
+        .bind(component.name.as_str())
+        .bind(component.kind.as_str())
+        .bind(column(component.size))
+        .bind(column(component.stored))
+        .bind(column(component.items))
+        .execute(write.on())
+        .await?;
+    }
+    for tag in &manifest.tags {
+        sqlx::query(
+            "insert into tag (checkpoint, name, created_at, created_by) values ($1, $2, $3, $4) \
+             on conflict (checkpoint, name) do nothing",
+        )
+        .bind(manifest.checkpoint.as_str())
+        .bind(tag)
+        .bind(now)
+        .bind(&manifest.created_by)
+        .execute(write.on())
+        .await?;
+    }
+    Ok(())
+}
