@@ -6,7 +6,7 @@
 
 mod files;
 mod meta;
-mod queue;
+
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::{Node, TreeId};
 
-pub(crate) use meta::Meta;
+pub(crate) use meta::{Meta, xattrs_of};
 pub(crate) use walk::run;
 
 /// Says of a path relative to the source's root, and whether it is a directory, if it is taken.

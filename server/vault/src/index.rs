@@ -63,10 +63,6 @@ impl Index {
         self.numbers.get(pack).and_then(|number| self.ends.get(*number as usize)).copied().unwrap_or(0)
     }
 
-    pub(crate) fn packs(&self) -> &[PackId] {
-        &self.packs
-    }
-
     pub(crate) fn losses(&self) -> u64 {
         self.losses
     }

@@ -17,6 +17,7 @@ mod node;
 mod pack;
 mod password;
 mod polynomial;
+mod queue;
 mod read;
 mod restore;
 mod snapshot;

@@ -1,9 +1,28 @@
 //! A tree in the vault becomes a directory on disk again.
+//!
+//! First the directories are made and everything that has no content; what stands in the way goes to the trash. Then the
+//! packs are read in order, each range once, and each blob is written to all its places. Then hard links, and at last
+//! the directories' own metadata, from the leaves up.
+//!
+//! No path is ever resolved as a whole: each step is taken from an open directory and refuses links. So neither a link
+//! in the target nor an odd name in a tree leads out of the target.
+
+mod content;
+mod existing;
+mod metadata;
+mod plan;
+mod target;
+mod trash;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Cancel, Meter, Problem};
+use crate::vault::Opened;
+use crate::{Cancel, Error, Meter, Problem, TreeId};
+use plan::Plan;
+use target::Target;
+use trash::Trash;
 
 /// How to restore.
 #[derive(Clone)]
@@ -53,11 +72,116 @@ pub struct Restored {
     pub problems: Vec<Problem>,
 }
 
-pub(crate) fn run(
-    _vault: &Arc<crate::vault::Opened>,
-    _tree: &crate::TreeId,
-    _target: &Path,
-    _options: RestoreOptions,
-) -> Result<Restored, crate::Error> {
-    Err(crate::Error::Refused("soon".into()))
+/// What all workers of a restore share.
+struct Job<'a> {
+    vault: &'a Opened,
+    target: Target,
+    options: &'a RestoreOptions,
+    /// Whether owners can be set.
+    chown: bool,
+    trash: Option<Mutex<Trash>>,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    unchanged: AtomicU64,
+    problems: Mutex<Vec<Problem>>,
+    /// What ends all of it.
+    error: Mutex<Option<Error>>,
+}
+
+impl Job<'_> {
+    fn problem(&self, problem: Problem) {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    }
+
+    /// Takes an error of one entry: a full disk ends everything, all else is a problem of that entry.
+    fn entry_failed(&self, path: &Path, what: &str, error: rustix::io::Errno) -> Result<(), Error> {
+        use rustix::io::Errno;
+        if matches!(error, Errno::NOSPC | Errno::DQUOT) {
+            return Err(Error::NoSpace { place: self.target.path.display().to_string() });
+        }
+        let error = std::io::Error::from(error);
+        self.problem(Problem::new(format!("{}: {what}: {error}", path.display())).path(path));
+        Ok(())
+    }
+
+    fn done(&self, entries: u64) {
+        self.files.fetch_add(entries, Ordering::Relaxed);
+        self.options.meter.add_files(entries);
+    }
+
+    fn wrote(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.options.meter.add_bytes(bytes);
+    }
+
+    /// `Err` once it was cancelled or a worker has failed.
+    fn check(&self) -> Result<(), Error> {
+        self.options.cancel.check()?;
+        match &*self.error.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// Runs `work` on each of the vault's threads and gives the first error.
+    fn on_all_threads(&self, work: impl Fn() -> Result<(), Error> + Sync) -> Result<(), Error> {
+        std::thread::scope(|scope| {
+            let run = || {
+                if let Err(error) = work() {
+                    self.fail(error);
+                }
+            };
+            let threads: Vec<_> = (0..self.vault.options.threads.max(1)).map(|_| scope.spawn(run)).collect();
+            for thread in threads {
+                if thread.join().is_err() {
+                    self.fail(Error::Refused("a worker of the restore died".into()));
+                }
+            }
+        });
+        self.check()
+    }
+}
+
+pub(crate) fn run(vault: &Arc<Opened>, tree: &TreeId, path: &Path, options: RestoreOptions) -> Result<Restored, Error> {
+    options.cancel.check()?;
+    // A tree that is not there shall not leave an empty directory behind.
+    vault.tree(tree)?;
+    let target = Target::open(path)?;
+    let trash = match &options.existing {
+        Existing::Refuse => {
+            target.refuse_entries()?;
+            None
+        }
+        Existing::Replace { trash, .. } => Some(Mutex::new(Trash::new(trash, &target)?)),
+    };
+    let job = Job {
+        vault,
+        target,
+        chown: options.ownership && rustix::process::geteuid().is_root(),
+        options: &options,
+        trash,
+        files: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        unchanged: AtomicU64::new(0),
+        problems: Mutex::default(),
+        error: Mutex::default(),
+    };
+    let mut plan = Plan::make(&job, tree)?;
+    content::write(&job, &mut plan)?;
+    content::link(&job, &plan)?;
+    metadata::finish_dirs(&job, &mut plan)?;
+    let mut problems = job.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+    problems.sort_by(|a, b| a.path.cmp(&b.path));
+    let trashed = job.trash.map(|trash| trash.into_inner().unwrap_or_else(PoisonError::into_inner).into_moved());
+    Ok(Restored {
+        files: job.files.into_inner(),
+        bytes: job.bytes.into_inner(),
+        unchanged: job.unchanged.into_inner(),
+        trashed: trashed.unwrap_or_default(),
+        problems,
+    })
 }

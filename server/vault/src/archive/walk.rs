@@ -14,10 +14,10 @@ use rustix::io::Errno;
 
 use super::files::{Outcome, Reader};
 use super::meta::{Meta, xattrs_of, xattrs_of_path};
-use super::queue::Queue;
 use super::{Archived, SkipReason, Skipped, Source};
 use crate::node::{NodeKind, write_tree};
 use crate::pack::BlobKind;
+use crate::queue::Queue;
 use crate::write::{Core, Tally};
 use crate::{Chunking, Error, Meter, Node, TreeId};
 

@@ -1,9 +1,9 @@
-//! The walkers' stack of tasks. It is done when it is empty and nobody is working on anything that could fill it.
+//! Workers' common stack of tasks. It is done when it is empty and nobody is working on anything that could fill it.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// A stack that several workers share.
-pub(super) struct Queue<T> {
+pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
     workers: usize,
@@ -16,13 +16,13 @@ struct State<T> {
 }
 
 impl<T> Queue<T> {
-    pub(super) fn new(workers: usize, first: T) -> Queue<T> {
+    pub(crate) fn new(workers: usize, first: T) -> Queue<T> {
         let state = State { tasks: vec![first], idle: 0, ended: false };
         Queue { state: Mutex::new(state), changed: Condvar::new(), workers }
     }
 
     /// Puts tasks on top; the last one is taken first.
-    pub(super) fn push(&self, tasks: Vec<T>) {
+    pub(crate) fn push(&self, tasks: Vec<T>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.tasks.extend(tasks);
         let wake = state.idle > 0;
@@ -33,7 +33,7 @@ impl<T> Queue<T> {
     }
 
     /// The next task, or `None` when all are done.
-    pub(super) fn pop(&self) -> Option<T> {
+    pub(crate) fn pop(&self) -> Option<T> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if state.ended {
@@ -54,7 +54,7 @@ impl<T> Queue<T> {
     }
 
     /// Lets every worker go home.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.ended = true;
         state.tasks.clear();
