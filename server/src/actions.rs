@@ -1,1 +1,73 @@
-//! What a request may cause.
+//! What may be asked of Holdfast: each action checks its input and the caller, makes one call, and answers with a
+//! view. REST and dashboard both come through here, so neither can do what the other may not.
+
+use std::sync::Arc;
+
+use holdfast_engine::Tools;
+use tokio::sync::broadcast;
+
+use crate::{
+    config::Settings,
+    jobs::Desk,
+    keys::ServerKey,
+    store::{Live, Store},
+};
+
+mod access;
+mod backend;
+mod checkpoints;
+mod definition;
+mod environments;
+mod error;
+mod request;
+mod runs;
+mod vaults;
+
+pub use backend::CallerBackend;
+pub use checkpoints::ListCheckpoints;
+pub use environments::Apply;
+pub use error::ActionError;
+pub use runs::ListRuns;
+
+/// The actions, with all that they need. Cheap to clone.
+#[derive(Clone)]
+pub struct Actions(Arc<Parts>);
+
+struct Parts {
+    desk: Desk,
+    key: ServerKey,
+    tools: Arc<Tools>,
+    settings: Settings,
+}
+
+impl Actions {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(desk: Desk, key: ServerKey, tools: Arc<Tools>, settings: Settings) -> Self {
+        Self(Arc::new(Parts { desk, key, tools, settings }))
+    }
+
+    /// The catalogue.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        self.0.desk.store()
+    }
+
+    /// The settings of this server.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The programs of this host.
+    #[must_use]
+    pub fn tools(&self) -> &Tools {
+        &self.0.tools
+    }
+
+    /// Every event that is stored from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<(holdfast_model::id::RunId, holdfast_model::event::Event)> {
+        Live::subscribe(self.0.desk.live())
+    }
+}

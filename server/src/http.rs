@@ -1,1 +1,111 @@
-//! Listener and routes.
+//! The HTTP side: one table of routes with their rule, two worlds that never share a credential.
+//!
+//! | world | where | credential |
+//! |---|---|---|
+//! | programs | `/v1/…` | a bearer token; a cookie counts for nothing |
+//! | people | pages, `/ui/…`, `/sign-in` | a session cookie; a bearer token counts for nothing |
+//! | anybody | `/healthz`, `/readyz`, the site's files | none |
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::StatusCode,
+    middleware::{from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use leptos::config::LeptosOptions;
+use tokio_util::sync::CancellationToken;
+use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer, timeout::TimeoutLayer};
+use url::Url;
+
+use crate::{actions::Actions, auth};
+
+mod dashboard;
+pub mod extract;
+mod guard;
+mod headers;
+mod health;
+mod host;
+mod log;
+pub mod problem;
+pub mod routes;
+mod sign_in;
+mod stream;
+mod v1;
+
+pub(crate) use dashboard::options as leptos_options;
+pub use problem::ApiError;
+pub use routes::{Rule, Table};
+
+/// Largest request body, in bytes.
+const BODY: usize = 1_000_000;
+/// Longest wait for the head of an answer. Streams begin at once and may last.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What handlers need. Cheap to clone.
+#[derive(Clone)]
+pub struct Web(Arc<Parts>);
+
+struct Parts {
+    actions: Actions,
+    base: Url,
+    leptos: LeptosOptions,
+    cancel: CancellationToken,
+}
+
+impl Web {
+    /// `base` is the address by which people reach the server; open streams end with `cancel`.
+    #[must_use]
+    pub fn new(actions: Actions, base: Url, leptos: LeptosOptions, cancel: CancellationToken) -> Self {
+        Self(Arc::new(Parts { actions, base, leptos, cancel }))
+    }
+
+    /// What may be asked.
+    #[must_use]
+    pub fn actions(&self) -> &Actions {
+        &self.0.actions
+    }
+
+    /// The address by which people reach the server.
+    #[must_use]
+    pub fn base(&self) -> &Url {
+        &self.0.base
+    }
+}
+
+/// The whole service.
+///
+/// # Errors
+/// When the public address cannot be an origin.
+pub fn router(web: Web) -> Result<Router, tower_http::csrf::ConfigError> {
+    let settings = web.actions().settings().clone();
+    let (programs, people) = Table::of(&web).into_routers(&web);
+    let mut csrf = CsrfLayer::new();
+    if let Some(url) = &settings.public_url {
+        csrf = csrf.add_trusted_origin(url.origin().ascii_serialization())?;
+    }
+    let people = people
+        .fallback(dashboard::not_found)
+        .with_state(web.clone())
+        .layer(auth::layer(web.actions().store().clone(), settings.public_url.as_ref()))
+        .layer(csrf);
+    Ok(programs
+        .with_state(web)
+        .merge(people)
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(host::Hosts::new(settings.public_url.as_ref()), host::check))
+        .layer(from_fn(problem::everywhere))
+        .layer(from_fn(headers::security))
+        .layer(from_fn(log::requests)))
+}
+
+/// What a panic said may hold data of the request, so neither log nor answer repeats it.
+#[allow(clippy::needless_pass_by_value)] // the layer's calling convention
+fn panicked(_said: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a handler panicked");
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}

@@ -1,1 +1,228 @@
-//! The life of the service.
+//! The life of the service: take the places, open the catalogue, start workers and listener, and end in good order.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use holdfast_engine::{ToolSettings, Tools};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    actions::Actions,
+    auth::{self, AccessError, SignInLink},
+    config::{DataDirLock, PlaceError, Settings},
+    http::{self, Web},
+    jobs::{Desk, DeskSettings},
+    keys::{KeyError, ServerKey},
+    store::{Store, StoreError},
+    vaults::Vaults,
+};
+
+mod log;
+
+pub use log::start as start_log;
+
+/// How long running work and open answers are waited for at the end; what is left then is taken up at the next start.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Why the service cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Without an identity provider nobody but this machine may reach it.
+    #[error(
+        "refusing to listen on {0}: without an identity provider Holdfast signs people in by one-time links and listens \
+         on loopback only; set HOLDFAST_LISTEN to 127.0.0.1:{port}, and put a proxy or an SSH tunnel before it",
+        port = .0.port()
+    )]
+    NotLoopback(SocketAddr),
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}: {source}; choose another address by HOLDFAST_LISTEN")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Data directory, vaults or scratch space.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The server key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The catalogue.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// `client.json`, or a sign-in link.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The public address.
+    #[error("HOLDFAST_PUBLIC_URL cannot be used: {0}")]
+    PublicUrl(String),
+    /// The listener failed later on.
+    #[error("the listener failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A service that runs.
+pub struct Launched {
+    /// Where it listens, with the real port.
+    pub address: SocketAddr,
+    /// By what people reach it.
+    pub url: Url,
+    cancel: CancellationToken,
+    served: JoinHandle<io::Result<()>>,
+    workers: JoinHandle<()>,
+    actions: Actions,
+    _lock: DataDirLock,
+}
+
+/// Runs the service until SIGTERM or SIGINT. `ready` is called once, when everything runs.
+///
+/// # Errors
+/// [`ServeError`] says what to do.
+pub async fn serve(settings: Settings, ready: impl FnOnce(&Launched, &SignInLink)) -> Result<(), ServeError> {
+    if !settings.listen.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(settings.listen));
+    }
+    let address = settings.listen;
+    let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
+    let launched = launch_with_listener(settings, listener).await?;
+    let link = launched.sign_in_link().await?;
+    ready(&launched, &link);
+    let asked = stop_asked()?;
+    launched.run_until(asked).await
+}
+
+/// Starts everything on a listener that is already bound: how tests have a port of their own.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn launch_with_listener(settings: Settings, listener: TcpListener) -> Result<Launched, ServeError> {
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(address));
+    }
+    let lock = settings.take_places()?;
+    let key = ServerKey::load_or_create(&settings.key_file)?;
+    let store = Store::open(settings.catalogue_url().expose()).await?;
+    store.check_key(&key).await?;
+    let local = local_url(address)?;
+    auth::host_credential(&store, &settings.client_file(), local.as_str().trim_end_matches('/')).await?;
+    let tools = Arc::new(Tools::find(&tool_settings(&settings)).await);
+    let desk = desk(&settings, &store, &key, &tools);
+    let cancel = CancellationToken::new();
+    let actions = Actions::new(desk.clone(), key, tools, settings.clone());
+    let url = settings.public_url.clone().unwrap_or(local);
+    let web = Web::new(actions.clone(), url.clone(), http::leptos_options(address), cancel.clone());
+    let router = http::router(web).map_err(|error| ServeError::PublicUrl(error.to_string()))?;
+    let workers = desk.start(cancel.clone());
+    let stopped = cancel.clone();
+    let served = tokio::spawn(async move {
+        axum::serve(listener, router).with_graceful_shutdown(async move { stopped.cancelled().await }).await
+    });
+    tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
+    Ok(Launched { address, url, cancel, served, workers, actions, _lock: lock })
+}
+
+impl Launched {
+    /// What may be asked of it, without the way through HTTP.
+    #[must_use]
+    pub fn actions(&self) -> &Actions {
+        &self.actions
+    }
+
+    /// A new one-time link.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub async fn sign_in_link(&self) -> Result<SignInLink, ServeError> {
+        Ok(auth::new_link(self.actions.store(), &self.url, &auth::owner()).await?)
+    }
+
+    /// Goes on until `asked` resolves or the listener fails, then ends in good order.
+    ///
+    /// # Errors
+    /// When the listener failed.
+    pub async fn run_until(mut self, asked: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let housekeeping = tokio::spawn(forget_old_sessions(self.actions.clone(), self.cancel.clone()));
+        let early = tokio::select! {
+            () = asked => None,
+            ended = &mut self.served => Some(ended),
+        };
+        let ended = match early {
+            Some(ended) => {
+                self.cancel.cancel();
+                let _ = tokio::time::timeout(GRACE, &mut self.workers).await;
+                ended.map_err(io::Error::other)?.map_err(ServeError::from)
+            }
+            None => self.stop().await,
+        };
+        housekeeping.abort();
+        ended
+    }
+
+    /// Takes no more work, ends open streams, waits for what runs, at most 20 s.
+    ///
+    /// # Errors
+    /// When the listener failed.
+    pub async fn stop(self) -> Result<(), ServeError> {
+        tracing::info!("stopping");
+        self.cancel.cancel();
+        let served = tokio::time::timeout(GRACE, async { tokio::join!(self.served, self.workers) }).await;
+        match served {
+            Ok((served, _)) => served.map_err(io::Error::other)?.map_err(ServeError::from),
+            Err(_) => {
+                tracing::warn!("some work did not end within 20 s; it is taken up at the next start");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The address of this machine's own clients.
+fn local_url(address: SocketAddr) -> Result<Url, ServeError> {
+    Url::parse(&format!("http://{address}")).map_err(|error| ServeError::PublicUrl(error.to_string()))
+}
+
+pub(crate) fn tool_settings(settings: &Settings) -> ToolSettings {
+    ToolSettings {
+        postgres_dirs: settings.postgres_dirs.clone(),
+        drill_user: settings.drill_user.clone(),
+        ..ToolSettings::default()
+    }
+}
+
+fn desk(settings: &Settings, store: &Store, key: &ServerKey, _tools: &Arc<Tools>) -> Desk {
+    let vaults = Vaults::new(store.clone(), key.clone(), settings.data_dir.clone());
+    let desk = DeskSettings {
+        workers: settings.workers,
+        data_dir: settings.data_dir.clone(),
+        scratch: settings.scratch_dir.clone(),
+    };
+    Desk::new(store.clone(), vaults, key.clone(), desk)
+}
+
+async fn forget_old_sessions(actions: Actions, cancel: CancellationToken) {
+    let mut hour = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = hour.tick() => {}
+        }
+        if let Err(error) = actions.store().delete_expired_sessions().await {
+            tracing::warn!(%error, "old sessions could not be removed");
+        }
+    }
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+fn stop_asked() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

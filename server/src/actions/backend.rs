@@ -1,0 +1,107 @@
+//! The dashboard's door: the same actions, bound to the person who is signed in.
+
+use async_trait::async_trait;
+use holdfast_app::{
+    backend::{Backend, CheckpointPage, ComponentFacts, EnvironmentPage, RunPage},
+    error::AppError,
+};
+use holdfast_model::{
+    manifest::Manifest,
+    request::{CreateCheckpoint, RestoreCheckpoint},
+    view::{Overview, ProjectView, RunView},
+};
+use time::OffsetDateTime;
+
+use super::{ActionError, Actions, ListCheckpoints};
+use crate::{auth::Caller, store::RunFilter};
+
+/// The server as one signed-in caller sees it.
+pub struct CallerBackend {
+    /// What may be asked.
+    pub actions: Actions,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+#[async_trait]
+impl Backend for CallerBackend {
+    async fn overview(&self) -> Result<Overview, AppError> {
+        Ok(self.actions.store().overview().await.map_err(ActionError::from)?)
+    }
+
+    async fn projects(&self) -> Result<Vec<ProjectView>, AppError> {
+        Ok(self.actions.projects().await?)
+    }
+
+    async fn environment(&self, project: &str, name: &str) -> Result<EnvironmentPage, AppError> {
+        let text = format!("{project}/{name}");
+        let environment = self.actions.environment(&text).await?;
+        let query = ListCheckpoints { environment: Some(text), limit: Some(50), ..ListCheckpoints::default() };
+        let filter = RunFilter { environment: Some(environment.id.clone()), limit: Some(20), ..RunFilter::default() };
+        let projects = self.actions.projects().await?;
+        Ok(EnvironmentPage {
+            now: OffsetDateTime::now_utc(),
+            checkpoints: self.actions.list_checkpoints(query).await?,
+            runs: self.actions.store().runs(&filter).await.map_err(ActionError::from)?,
+            recovery_kit_confirmed: projects
+                .iter()
+                .any(|project| project.name == environment.project && project.recovery_kit_confirmed),
+            environment,
+        })
+    }
+
+    async fn checkpoint(&self, id: &str) -> Result<CheckpointPage, AppError> {
+        let checkpoint = self.actions.checkpoint(id).await?;
+        let text = self.actions.manifest(checkpoint.id.as_str()).await?;
+        let manifest: Manifest = serde_json::from_str(&text).map_err(ActionError::internal)?;
+        let filter = RunFilter { checkpoint: Some(checkpoint.id.clone()), limit: Some(20), ..RunFilter::default() };
+        Ok(CheckpointPage {
+            now: OffsetDateTime::now_utc(),
+            runs: self.actions.store().runs(&filter).await.map_err(ActionError::from)?,
+            may_delete: self.actions.why_not_delete(&checkpoint.id).await?,
+            components: manifest.components.iter().map(ComponentFacts::from).collect(),
+            checkpoint,
+        })
+    }
+
+    async fn run(&self, id: &str) -> Result<RunPage, AppError> {
+        // The run first: an event that comes in between is in the list and newer than the run, never the other way.
+        let run = self.actions.run(id).await?;
+        let events = self.actions.events(&run.id).await?;
+        Ok(RunPage { now: OffsetDateTime::now_utc(), run, events })
+    }
+
+    async fn activity(&self) -> Result<Vec<RunView>, AppError> {
+        let filter = RunFilter { limit: Some(100), ..RunFilter::default() };
+        Ok(self.actions.store().runs(&filter).await.map_err(ActionError::from)?)
+    }
+
+    async fn back_up(&self, request: CreateCheckpoint) -> Result<RunView, AppError> {
+        Ok(self.actions.create(&self.caller, request).await?)
+    }
+
+    async fn verify(&self, id: &str) -> Result<RunView, AppError> {
+        Ok(self.actions.verify(&self.caller, id).await?)
+    }
+
+    async fn drill(&self, id: &str) -> Result<RunView, AppError> {
+        Ok(self.actions.drill(&self.caller, id).await?)
+    }
+
+    async fn restore(&self, id: &str, request: RestoreCheckpoint) -> Result<RunView, AppError> {
+        Ok(self.actions.restore(&self.caller, id, request).await?)
+    }
+
+    async fn cancel(&self, run: &str) -> Result<(), AppError> {
+        self.actions.cancel(&self.caller, run).await?;
+        Ok(())
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), AppError> {
+        Ok(self.actions.delete(&self.caller, id).await?)
+    }
+
+    async fn confirm_recovery_kit(&self, project: &str) -> Result<(), AppError> {
+        Ok(self.actions.confirm_recovery_kit(&self.caller, project).await?)
+    }
+}

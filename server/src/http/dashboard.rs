@@ -1,0 +1,91 @@
+//! The dashboard inside the server: its pages and server functions become rows of the table, and one closure gives
+//! each of them what it may use: the backend bound to the caller, the site's addresses, the page's policy.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use holdfast_app::{App, backend::Backend, shell};
+use leptos::{
+    config::LeptosOptions,
+    nonce::use_nonce,
+    prelude::{IntoView, provide_context, use_context},
+    server_fn::axum::server_fn_paths,
+};
+use leptos_axum::{
+    AxumRouteListing, ResponseOptions, generate_route_list, handle_server_fns_with_context,
+    render_app_async_with_context,
+};
+
+use super::{ApiError, Rule, Table, Web, guard, headers::content_policy};
+use crate::{actions::CallerBackend, auth::Caller, site};
+
+/// Built by hand: there is no Cargo metadata where the binary runs.
+#[must_use]
+pub(crate) fn options(address: std::net::SocketAddr) -> LeptosOptions {
+    LeptosOptions::builder()
+        .output_name("holdfast")
+        .site_root("")
+        .site_pkg_dir(site::folder())
+        .site_addr(address)
+        .hash_files(false)
+        .build()
+}
+
+/// Every page that the dashboard's router knows.
+pub(super) fn add_pages(table: &mut Table, _web: &Web) {
+    let pages: Vec<AxumRouteListing> = generate_route_list(App);
+    for page in pages {
+        table.add(&Method::GET, page.path(), Rule::Session, render);
+    }
+}
+
+/// Every server function that was compiled in, at its own path.
+pub(super) fn add_server_functions(table: &mut Table, _web: &Web) {
+    for (path, method) in server_fn_paths() {
+        table.add(&method, path, Rule::Session, call);
+    }
+}
+
+async fn render(State(web): State<Web>, caller: Caller, request: Request) -> Response {
+    let options = web.0.leptos.clone();
+    let page = move || shell(options.clone()).into_view();
+    render_app_async_with_context(context(&web, caller), page)(request).await
+}
+
+async fn call(State(web): State<Web>, caller: Caller, request: Request) -> Response {
+    handle_server_fns_with_context(context(&web, caller), request).await.into_response()
+}
+
+/// Whatever no row answers: for a person the dashboard's own words, for everybody else a plain 404.
+pub(super) async fn not_found(State(web): State<Web>, request: Request) -> Response {
+    let wants_page = request.method() == Method::GET && !request.uri().path().starts_with("/v1/");
+    match guard::person(guard::session(&request)).await {
+        Ok(Some(caller)) if wants_page => {
+            let mut response = render(State(web), caller, request).await;
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+        _ if request.uri().path().starts_with("/v1/") => {
+            ApiError::new(StatusCode::NOT_FOUND, "not-found", "no such address under /v1").into_response()
+        }
+        _ => (StatusCode::NOT_FOUND, "There is no such page.").into_response(),
+    }
+}
+
+/// The one place where leptos is given its context, for pages and server functions alike.
+fn context(web: &Web, caller: Caller) -> impl Fn() + Clone + Send + Sync + 'static {
+    let backend: Arc<dyn Backend> = Arc::new(CallerBackend { actions: web.actions().clone(), caller });
+    move || {
+        provide_context(Arc::clone(&backend));
+        provide_context(site::assets());
+        if let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>())
+            && let Ok(policy) = HeaderValue::from_str(&content_policy(Some(&nonce)))
+        {
+            response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Every address of the server, with the rule that guards it. A route exists only as a row of this table, and a row
+//! has a rule, so there is no way to serve something unguarded by forgetting.
+
+use axum::{
+    Router,
+    handler::Handler,
+    http::Method,
+    middleware::from_fn_with_state,
+    routing::{MethodFilter, MethodRouter, on},
+};
+
+use super::{Web, dashboard, guard, health, sign_in, stream, v1};
+use crate::site;
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Anybody who reaches the listener.
+    Open,
+    /// Any valid bearer token.
+    Bearer,
+    /// The host's own bearer token.
+    HostCredential,
+    /// A signed-in person, by the session's cookie.
+    Session,
+}
+
+/// One address and method.
+pub struct Row {
+    /// `GET`, …
+    pub method: Method,
+    /// In axum's syntax.
+    pub path: String,
+    /// Who may ask.
+    pub rule: Rule,
+    handler: MethodRouter<Web>,
+}
+
+/// All addresses.
+#[derive(Default)]
+pub struct Table {
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// The table of this server: fixed rows, and those that the dashboard brings.
+    #[must_use]
+    pub fn of(web: &Web) -> Self {
+        use Rule::{Bearer, HostCredential, Open, Session};
+        let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
+        let mut table = Self::default();
+
+        table.add(&get, "/healthz", Open, health::alive);
+        table.add(&get, "/readyz", Open, health::ready);
+        table.add(&get, "/pkg/{hash}/{*name}", Open, site::packaged);
+        table.add(&get, "/favicon.svg", Open, site::icon);
+        table.add(&get, "/favicon.ico", Open, site::icon);
+        table.add(&get, "/sign-in", Open, sign_in::page);
+        table.add(&post, "/sign-in", Open, sign_in::sign_in);
+        table.add(&post, "/sign-out", Session, sign_in::sign_out);
+        table.add(&get, "/ui/runs/{id}/events", Session, stream::events);
+
+        table.add(&get, "/v1/projects", Bearer, v1::projects);
+        table.add(&get, "/v1/environments", Bearer, v1::environments);
+        table.add(&post, "/v1/environments", Bearer, v1::apply);
+        table.add(&get, "/v1/environments/{env}", Bearer, v1::environment);
+        table.add(&get, "/v1/environments/{env}/logs", Bearer, v1::logs);
+        table.add(&get, "/v1/checkpoints", Bearer, v1::checkpoints);
+        table.add(&post, "/v1/checkpoints", Bearer, v1::create);
+        table.add(&get, "/v1/checkpoints/{id}", Bearer, v1::checkpoint);
+        table.add(&delete, "/v1/checkpoints/{id}", HostCredential, v1::delete);
+        table.add(&post, "/v1/checkpoints/{id}/verify", Bearer, v1::verify);
+        table.add(&post, "/v1/checkpoints/{id}/drill", Bearer, v1::drill);
+        table.add(&post, "/v1/checkpoints/{id}/restore", HostCredential, v1::restore);
+        table.add(&get, "/v1/checkpoints/{id}/manifest", Bearer, v1::manifest);
+        table.add(&get, "/v1/checkpoints/{id}/content/{*path}", HostCredential, v1::content);
+        table.add(&get, "/v1/runs", Bearer, v1::runs);
+        table.add(&get, "/v1/runs/{id}", Bearer, v1::run);
+        table.add(&post, "/v1/runs/{id}/cancel", Bearer, v1::cancel);
+        table.add(&get, "/v1/runs/{id}/events", Bearer, stream::events);
+        table.add(&get, "/v1/vaults/{project}/recovery-kit", HostCredential, v1::recovery_kit);
+        table.add(&post, "/v1/vaults/{project}/recovery-kit/confirm", HostCredential, v1::confirm_recovery_kit);
+        table.add(&post, "/v1/sign-in-links", HostCredential, v1::sign_in_link);
+
+        dashboard::add_pages(&mut table, web);
+        dashboard::add_server_functions(&mut table, web);
+        table
+    }
+
+    /// Adds a row; the rule is not optional.
+    pub(super) fn add<H, T>(&mut self, method: &Method, path: &str, rule: Rule, handler: H)
+    where
+        H: Handler<T, Web>,
+        T: 'static,
+    {
+        let Ok(filter) = MethodFilter::try_from(method.clone()) else {
+            // Only a method that axum does not route at all ends here; leaving the row out refuses it.
+            tracing::error!(%method, path, "this method cannot be routed");
+            return;
+        };
+        self.rows.push(Row { method: method.clone(), path: path.to_owned(), rule, handler: on(filter, handler) });
+    }
+
+    /// Every row.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The routers of programs and of people, each route behind its rule.
+    pub(super) fn into_routers(self, web: &Web) -> (Router<Web>, Router<Web>) {
+        let (mut programs, mut people) = (Router::new(), Router::new());
+        for Row { path, rule, handler, .. } in self.rows {
+            let guarded = handler.layer(from_fn_with_state((web.clone(), rule), guard::check));
+            if path.starts_with("/v1/") {
+                programs = programs.route(&path, guarded);
+            } else {
+                people = people.route(&path, guarded);
+            }
+        }
+        (programs, people)
+    }
+}

@@ -1,0 +1,171 @@
+//! Signing in by a one-time link. Opening the link only shows a page with a button, so that a preview in a chat or
+//! mail program does not burn it; the button's form uses it. Plain HTML, no script.
+
+use axum::{
+    Form,
+    extract::{Query, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use leptos::prelude::*;
+use serde::Deserialize;
+use tower_sessions::Session;
+
+use super::{Web, guard, headers::content_policy};
+use crate::{
+    actions::ActionError,
+    auth::{self, Caller},
+    site,
+};
+
+/// What link and form carry.
+#[derive(Deserialize)]
+pub(super) struct Entry {
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    next: Option<String>,
+}
+
+/// `GET /sign-in`
+pub(super) async fn page(Query(entry): Query<Entry>, session: Session) -> Response {
+    let next = local(entry.next.as_deref());
+    if entry.token.is_none() && matches!(guard::person(Some(session)).await, Ok(Some(_))) {
+        return Redirect::to(&next).into_response();
+    }
+    match entry.token.filter(|token| is_token(token)) {
+        Some(token) => document(StatusCode::OK, "Sign in", form(token, next)),
+        None => document(StatusCode::OK, "Sign in", how_to()),
+    }
+}
+
+/// `POST /sign-in`
+pub(super) async fn sign_in(State(web): State<Web>, session: Session, Form(entry): Form<Entry>) -> Response {
+    let token = entry.token.filter(|token| is_token(token)).unwrap_or_default();
+    let outcome = async {
+        if !auth::take_link(web.actions().store(), &token).await.map_err(ActionError::from)? {
+            return Ok(false);
+        }
+        let name = auth::owner();
+        auth::sign_in(&session, &name).await.map_err(ActionError::internal)?;
+        web.actions().store().audit(&name, "session.create", "session", "by one-time link").await?;
+        Ok::<_, ActionError>(true)
+    };
+    match outcome.await {
+        Ok(true) => Redirect::to(&local(entry.next.as_deref())).into_response(),
+        Ok(false) => document(StatusCode::FORBIDDEN, "This link cannot be used", used_up()),
+        Err(error) => {
+            tracing::error!(%error, "signing in failed");
+            document(StatusCode::SERVICE_UNAVAILABLE, "Signing in failed", failed())
+        }
+    }
+}
+
+/// `POST /sign-out`
+pub(super) async fn sign_out(State(web): State<Web>, caller: Caller, session: Session) -> Response {
+    if let Err(error) = session.flush().await {
+        tracing::error!(%error, "signing out failed");
+        return document(StatusCode::SERVICE_UNAVAILABLE, "Signing out failed", failed());
+    }
+    if let Err(error) = web.actions().store().audit(&caller.name, "session.end", "session", "").await {
+        tracing::error!(%error, "the audit log cannot be written");
+    }
+    Redirect::to("/sign-in").into_response()
+}
+
+/// Where to go afterwards: a path of this server, never another site.
+fn local(next: Option<&str>) -> String {
+    next.filter(|path| {
+        path.starts_with('/')
+            && !path.starts_with("//")
+            && path.len() < 2_000
+            && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+            && !path.starts_with("/sign-")
+    })
+    .unwrap_or("/")
+    .to_owned()
+}
+
+fn is_token(token: &str) -> bool {
+    token.len() < 200 && token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn form(token: String, next: String) -> AnyView {
+    view! {
+        <p>"This link signs this browser in, once. It works for 15 minutes after it was made."</p>
+        <form method="post" action="/sign-in">
+            <input type="hidden" name="token" value=token />
+            <input type="hidden" name="next" value=next />
+            <button type="submit" class="button primary">"Sign in"</button>
+        </form>
+    }
+    .into_any()
+}
+
+fn how_to() -> AnyView {
+    view! {
+        <p>"You are signed out. A one-time link signs you in. On the machine that Holdfast runs on, type:"</p>
+        <pre><code>"holdfast sign-in-link"</code></pre>
+        <p>"and open the address that it prints."</p>
+    }
+    .into_any()
+}
+
+fn used_up() -> AnyView {
+    view! {
+        <p>"It has been used, or it is older than 15 minutes. A new one is made on the machine that Holdfast runs on:"</p>
+        <pre><code>"holdfast sign-in-link"</code></pre>
+    }
+    .into_any()
+}
+
+fn failed() -> AnyView {
+    view! { <p>"The server could not do it now; its log says why. Reload the page to try again."</p> }.into_any()
+}
+
+/// A whole document with the dashboard's own style sheet.
+fn document(status: StatusCode, title: &'static str, body: AnyView) -> Response {
+    let assets = site::assets();
+    let css = (!assets.css.is_empty()).then(|| view! { <link rel="stylesheet" href=assets.css.clone() /> });
+    let icon =
+        (!assets.icon.is_empty()).then(|| view! { <link rel="icon" type="image/svg+xml" href=assets.icon.clone() /> });
+    let html = view! {
+        <html lang="en">
+            <head>
+                <meta charset="utf-8" />
+                <meta name="viewport" content="width=device-width, initial-scale=1" />
+                <meta name="color-scheme" content="light dark" />
+                <meta name="robots" content="noindex" />
+                <title>{format!("{title} · Holdfast")}</title>
+                {css}
+                {icon}
+            </head>
+            <body class="sign-in">
+                <main class="sign-in-card" id="main">
+                    <p class="brand">"Holdfast"</p>
+                    <h1>{title}</h1>
+                    {body}
+                </main>
+            </body>
+        </html>
+    }
+    .to_html();
+    let mut response = (status, Html(format!("<!DOCTYPE html>{html}"))).into_response();
+    if let Ok(policy) = HeaderValue::from_str(&content_policy(None)) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn the_way_back_never_leaves_this_server() {
+        assert_eq!(local(Some("/projects/shop?tab=runs")), "/projects/shop?tab=runs");
+        for foreign in ["//evil.example", "/\\evil.example", "https://evil.example", "", "evil", "/a\nb", "/sign-out"] {
+            assert_eq!(local(Some(foreign)), "/", "{foreign}");
+        }
+    }
+}
