@@ -1,12 +1,18 @@
 //! What every piece of work is given: a way to be stopped, and a place to tell how it goes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use holdfast_model::{
     drill::Check,
     event::{EventBody, Level, StepState},
 };
-use holdfast_vault::Cancel;
+use holdfast_vault::{Cancel, Meter};
 
 /// Takes the events of a run. Cheap, and never blocks: it is called from the middle of the work.
 pub trait Events: Send + Sync {
@@ -56,4 +62,61 @@ impl Context {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+impl Context {
+    /// The same work under a switch of its own, which is thrown with the outer one as long as the second value lives.
+    pub(crate) fn inner(&self) -> (Self, Ended) {
+        let inner = Self { cancel: Cancel::new(), events: self.events.clone() };
+        let (outer, switch) = (self.clone(), inner.cancel.clone());
+        let task = tokio::spawn(async move {
+            outer.cancelled().await;
+            switch.cancel();
+        });
+        (inner, Ended(task))
+    }
+}
+
+/// A task that ends with this value.
+pub(crate) struct Ended(tokio::task::JoinHandle<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Tells how far a step is, five times a second where something has moved, as long as the value lives.
+pub(crate) fn now_and_then(
+    ctx: &Context,
+    step: &str,
+    component: Option<&str>,
+    meter: Meter,
+    tables: Arc<AtomicU64>,
+    total: Option<u64>,
+) -> Ended {
+    let (events, step, component) = (ctx.events.clone(), step.to_owned(), component.map(str::to_owned));
+    Ended(tokio::spawn(async move {
+        let mut last = (0, 0, 0, 0);
+        let mut clock = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            clock.tick().await;
+            let now = (meter.files(), meter.bytes(), meter.stored(), tables.load(Ordering::Relaxed));
+            if now == last {
+                continue;
+            }
+            last = now;
+            let current = Some(meter.current()).filter(|current| !current.is_empty());
+            events.emit(EventBody::Progress {
+                step: step.clone(),
+                component: component.clone(),
+                files: now.0,
+                bytes: now.1,
+                total,
+                stored: now.2,
+                tables: now.3,
+                current,
+            });
+        }
+    }))
 }

@@ -78,3 +78,8 @@ pub async fn drill(work: DrillWork, tools: &Tools, ctx: &Context) -> Result<Dril
     let _ = (work, tools, ctx);
     Err(DrillError::Cancelled)
 }
+
+/// Milliseconds since `begun`.
+pub(crate) fn elapsed(begun: std::time::Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

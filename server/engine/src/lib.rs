@@ -4,13 +4,19 @@
 //! or of checkpoints beyond their manifest; only its caller composes the root tree and seals.
 
 pub mod capture;
+mod config;
 pub mod context;
 pub mod drill;
+mod failure;
+mod files;
 mod git;
+mod place;
 pub mod postgres;
 pub mod probe;
 pub mod restore;
 pub mod sandbox;
+mod source;
+mod sqlite;
 pub mod tools;
 
 pub use capture::{CaptureError, CaptureWork, Captured, CapturedComponent, Parent, capture};
