@@ -4,8 +4,16 @@ use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{
     SsrMode,
-    components::{Route, Router, Routes},
+    components::{ParentRoute, Route, Router, Routes},
     path,
+};
+
+use crate::{
+    components::frame::Frame,
+    pages::{
+        activity::Activity, checkpoint::Checkpoint, environment::Environment, not_found::NotFound,
+        overview::OverviewPage, project::ProjectView, projects::ProjectsList, restore::RestoreForm, run::RunView,
+    },
 };
 
 /// The whole document, for the server alone.
@@ -55,8 +63,18 @@ pub fn App() -> impl IntoView {
     view! {
         <Title formatter=|title: String| if title.is_empty() { "Holdfast".to_owned() } else { format!("{title} · Holdfast") } />
         <Router>
-            <Routes fallback=|| view! { <p>"There is no such page."</p> }>
-                <Route path=path!("/") view=|| view! { <h1>"Holdfast"</h1> } ssr=SsrMode::Async />
+            <Routes fallback=NotFound>
+                <ParentRoute path=path!("") view=Frame ssr=SsrMode::Async>
+                    <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async />
+                    <Route path=path!("/projects") view=ProjectsList ssr=SsrMode::Async />
+                    <Route path=path!("/projects/:project") view=ProjectView ssr=SsrMode::Async />
+                    <Route path=path!("/projects/:project/:environment") view=Environment ssr=SsrMode::Async />
+                    <Route path=path!("/checkpoints/:checkpoint") view=Checkpoint ssr=SsrMode::Async />
+                    <Route path=path!("/checkpoints/:checkpoint/restore") view=RestoreForm ssr=SsrMode::Async />
+                    <Route path=path!("/runs/:run") view=RunView ssr=SsrMode::Async />
+                    <Route path=path!("/activity") view=Activity ssr=SsrMode::Async />
+                    <Route path=path!("/*any") view=NotFound ssr=SsrMode::Async />
+                </ParentRoute>
             </Routes>
         </Router>
     }

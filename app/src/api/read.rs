@@ -1,0 +1,160 @@
+//! What pages read. Reads are GET, so that they stand apart from everything that changes something.
+
+use holdfast_model::view::{EnvironmentView, Overview, ProjectView, RunView, StorageSeries};
+use leptos::{
+    prelude::server,
+    server_fn::codec::{GetUrl, Json},
+};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+#[cfg(feature = "ssr")]
+use super::door::{answer, backend};
+use crate::{
+    backend::{CheckpointPage, EnvironmentPage, RunPage},
+    error::AppError,
+};
+
+/// The list of projects.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectsPage {
+    /// All of them, by name.
+    pub projects: Vec<ProjectView>,
+}
+
+/// The page of one project.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectPage {
+    /// When it was read.
+    #[serde(with = "time::serde::rfc3339")]
+    pub now: OffsetDateTime,
+    /// The project.
+    pub project: ProjectView,
+    /// Its environments.
+    pub environments: Vec<EnvironmentView>,
+    /// Its storage by day.
+    pub storage: Vec<StorageSeries>,
+}
+
+/// The page of an environment, and the run that is going on in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnvironmentData {
+    /// The page.
+    pub page: EnvironmentPage,
+    /// The run that is going or waiting, with its events.
+    pub live: Option<RunPage>,
+}
+
+/// The page of a checkpoint, and the run that is going on with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointData {
+    /// The page.
+    pub page: CheckpointPage,
+    /// The run that is going or waiting, with its events.
+    pub live: Option<RunPage>,
+}
+
+/// The page of a run, and the runs that are parts of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunData {
+    /// The page.
+    pub page: RunPage,
+    /// Its children: the safety checkpoint of a restore.
+    pub children: Vec<RunView>,
+}
+
+/// The newest runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivityPage {
+    /// When it was read.
+    #[serde(with = "time::serde::rfc3339")]
+    pub now: OffsetDateTime,
+    /// Newest first.
+    pub runs: Vec<RunView>,
+}
+
+/// The first page.
+#[server(name = ReadOverview, prefix = "/ui", endpoint = "page/overview", input = GetUrl, output = Json)]
+pub async fn read_overview() -> Result<Overview, AppError> {
+    answer(async { backend()?.overview().await }.await)
+}
+
+/// The list of projects.
+#[server(name = ReadProjects, prefix = "/ui", endpoint = "page/projects", input = GetUrl, output = Json)]
+pub async fn read_projects() -> Result<ProjectsPage, AppError> {
+    answer(async { Ok(ProjectsPage { projects: backend()?.projects().await? }) }.await)
+}
+
+/// One project by its name.
+#[server(name = ReadProject, prefix = "/ui", endpoint = "page/project", input = GetUrl, output = Json)]
+pub async fn read_project(project: String) -> Result<ProjectPage, AppError> {
+    let read = async {
+        let backend = backend()?;
+        let found = backend.projects().await?.into_iter().find(|p| p.name.as_str() == project);
+        let found = found.ok_or_else(|| AppError::NotFound(format!("There is no project named {project}.")))?;
+        let overview = backend.overview().await?;
+        Ok(ProjectPage {
+            now: overview.now,
+            environments: overview.environments.into_iter().filter(|e| e.project == found.name).collect(),
+            storage: overview.storage.into_iter().filter(|s| s.project == found.name).collect(),
+            project: found,
+        })
+    };
+    answer(read.await)
+}
+
+/// One environment by its project's and its own name.
+#[server(name = ReadEnvironment, prefix = "/ui", endpoint = "page/environment", input = GetUrl, output = Json)]
+pub async fn read_environment(project: String, name: String) -> Result<EnvironmentData, AppError> {
+    let read = async {
+        let backend = backend()?;
+        let page = backend.environment(&project, &name).await?;
+        let live = match &page.environment.running {
+            Some(run) => Some(backend.run(run.id.as_str()).await?),
+            None => None,
+        };
+        Ok(EnvironmentData { page, live })
+    };
+    answer(read.await)
+}
+
+/// One checkpoint by its id.
+#[server(name = ReadCheckpoint, prefix = "/ui", endpoint = "page/checkpoint", input = GetUrl, output = Json)]
+pub async fn read_checkpoint(id: String) -> Result<CheckpointData, AppError> {
+    let read = async {
+        let backend = backend()?;
+        let page = backend.checkpoint(&id).await?;
+        let live = match page.runs.iter().find(|run| !run.state.is_final()) {
+            Some(run) => Some(backend.run(run.id.as_str()).await?),
+            None => None,
+        };
+        Ok(CheckpointData { page, live })
+    };
+    answer(read.await)
+}
+
+/// One run by its id.
+#[server(name = ReadRun, prefix = "/ui", endpoint = "page/run", input = GetUrl, output = Json)]
+pub async fn read_run(id: String) -> Result<RunData, AppError> {
+    let read = async {
+        let backend = backend()?;
+        let page = backend.run(&id).await?;
+        let all = backend.activity().await?;
+        let children = all.into_iter().filter(|run| run.parent.as_ref() == Some(&page.run.id)).collect();
+        Ok(RunData { page, children })
+    };
+    answer(read.await)
+}
+
+/// The newest runs.
+#[server(name = ReadActivity, prefix = "/ui", endpoint = "page/activity", input = GetUrl, output = Json)]
+pub async fn read_activity() -> Result<ActivityPage, AppError> {
+    let read = async { Ok(ActivityPage { now: OffsetDateTime::now_utc(), runs: backend()?.activity().await? }) };
+    answer(read.await)
+}
+
+/// Runs that are going or waiting. Nobody signed in is no error here: the page itself says so.
+#[server(name = ReadRunning, prefix = "/ui", endpoint = "page/running", input = GetUrl, output = Json)]
+pub async fn read_running() -> Result<Vec<RunView>, AppError> {
+    backend()?.running().await
+}

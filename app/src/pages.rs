@@ -1,0 +1,11 @@
+//! One page a file. A page holds only the case that all is well; `loaded` holds the others.
+
+pub mod activity;
+pub mod checkpoint;
+pub mod environment;
+pub mod not_found;
+pub mod overview;
+pub mod project;
+pub mod projects;
+pub mod restore;
+pub mod run;

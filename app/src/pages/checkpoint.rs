@@ -1,0 +1,166 @@
+//! One checkpoint: what it is, whether it can be trusted, and how it is had back.
+
+use leptos::{form::ActionForm, prelude::*};
+use leptos_router::hooks::use_params_map;
+
+use crate::{
+    api::{CheckpointData, Delete, Drill, Verify, confirm_word, read_checkpoint},
+    backend::CheckpointPage,
+    components::{
+        form::action_error,
+        frame::Running,
+        icon::{Icon, icon},
+        layout::{ago, crumbs, heading, plain, section, state_tile},
+        list,
+        loaded::loaded,
+        run_panel::Watch,
+        word::{self, Tone},
+    },
+    sentence,
+};
+
+mod content;
+mod evidence;
+mod leave;
+
+/// What the buttons of this page do.
+#[derive(Clone, Copy)]
+struct Actions {
+    verify: ServerAction<Verify>,
+    drill: ServerAction<Drill>,
+    delete: ServerAction<Delete>,
+}
+
+/// The page.
+#[component]
+pub fn Checkpoint() -> impl IntoView {
+    let params = use_params_map();
+    let id = move || params.with(|p| p.get("checkpoint").unwrap_or_default());
+    let read = Resource::new(id, read_checkpoint);
+    let watch = Watch::new(move || {
+        read.refetch();
+        Running::look();
+    });
+    let actions = Actions { verify: ServerAction::new(), drill: ServerAction::new(), delete: ServerAction::new() };
+    watch.follow(actions.verify);
+    watch.follow(actions.drill);
+    loaded(read, move |data| draw(data, watch, actions))
+}
+
+fn draw(data: CheckpointData, watch: Watch, actions: Actions) -> AnyView {
+    let CheckpointData { page, live } = data;
+    let (c, now) = (&page.checkpoint, page.now);
+    let place = &c.environment;
+    let said = sentence::of_checkpoint(now, c);
+    let title = c.name.clone().unwrap_or_else(|| c.id.to_string());
+    let description = c.description.clone().map(|d| view! { <p class="prose">{d}</p> });
+    let past = (!page.runs.is_empty()).then(|| {
+        section("runs", "Runs", None, list::runs("Runs with this checkpoint, newest first", now, &page.runs, false))
+    });
+    view! {
+        {crumbs(vec![
+            (place.project.to_string(), format!("/projects/{}", place.project)),
+            (place.name.to_string(), list::environment_href(&place.project, &place.name)),
+        ])}
+        <div class="lead">
+            {heading(title, said.tone, said.text, said.reason)}
+            {buttons(&page, actions)}
+        </div>
+        {description}
+        {watch.panel(live)}
+        {states(&page)}
+        {content::origin(&page)}
+        {content::components(&page)}
+        {evidence::ledger(&page)}
+        {evidence::drill(&page)}
+        {content::not_captured(c)}
+        {content::variables(&page)}
+        {leave::commands_without_holdfast(&page)}
+        {past}
+        {section("delete", "Delete", None, delete(&page, actions.delete))}
+    }
+    .into_any()
+}
+
+/// Restore, drill, verify.
+fn buttons(page: &CheckpointPage, actions: Actions) -> AnyView {
+    let id = page.checkpoint.id.to_string();
+    let (same, restore) = (id.clone(), format!("/checkpoints/{id}/restore"));
+    let Actions { verify, drill, .. } = actions;
+    let again = if page.checkpoint.drill.is_some() { "Drill again" } else { "Drill" };
+    view! {
+        <div class="buttons">
+            <a class="button primary" href=restore>{icon(Icon::Back)} " Restore"</a>
+            <ActionForm action=drill>
+                <input type="hidden" name="id" value=same />
+                <button disabled=move || drill.pending().get()>{again}</button>
+            </ActionForm>
+            <ActionForm action=verify>
+                <input type="hidden" name="id" value=id />
+                <button disabled=move || verify.pending().get()>"Verify"</button>
+            </ActionForm>
+            {action_error(drill)}
+            {action_error(verify)}
+        </div>
+    }
+    .into_any()
+}
+
+/// The four states side by side, each with its fact.
+fn states(page: &CheckpointPage) -> AnyView {
+    let (c, now) = (&page.checkpoint, page.now);
+    let made = page.runs.iter().find(|run| run.id == c.run);
+    let run = match made {
+        Some(run) => (
+            word::run_look(run.state),
+            view! { "Taken " {ago(now, c.created_at)} " by " {c.created_by.clone()} }.into_any(),
+        ),
+        None => ((Tone::Good, Icon::Check, "sealed"), view! { "Taken " {ago(now, c.created_at)} }.into_any()),
+    };
+    let integrity = match c.integrity_at {
+        Some(at) => view! { "Read back " {ago(now, at)} }.into_any(),
+        None => plain("Not read back yet"),
+    };
+    let proof = match &c.drill {
+        Some(drill) => view! { "Drilled " {ago(now, drill.report.started_at)} }.into_any(),
+        None => plain("No drill yet"),
+    };
+    let protection = match &page.may_delete {
+        Some(_) => plain("Cannot be deleted, see below"),
+        None => plain("Can be deleted"),
+    };
+    view! {
+        <dl class="tiles four">
+            {state_tile("Run", run.0, run.1)}
+            {state_tile("Integrity", word::integrity_look(c.integrity), integrity)}
+            {state_tile("Proof", word::proof_look(c.proof), proof)}
+            {state_tile("Protection", word::protection_look(c.protection), protection)}
+        </dl>
+    }
+    .into_any()
+}
+
+/// Delete with the name typed, or the reason why not.
+fn delete(page: &CheckpointPage, action: ServerAction<Delete>) -> AnyView {
+    if let Some(reason) = &page.may_delete {
+        return view! { <p class="aside plain">{icon(Icon::Lock)} <span>{reason.clone()}</span></p> }.into_any();
+    }
+    let id = page.checkpoint.id.to_string();
+    let word = confirm_word(&page.checkpoint).to_owned();
+    let size = page.checkpoint.size.display.clone();
+    view! {
+        <p class="prose">
+            {format!("This cannot be undone. {size} of logical data go; what other checkpoints share stays in the vault.")}
+        </p>
+        <ActionForm action=action>
+            <div class="confirm">
+                <input type="hidden" name="id" value=id />
+                <label for="delete-confirm">"Type " <code>{word}</code> " to delete it"</label>
+                <input id="delete-confirm" name="confirm" type="text" required=true autocomplete="off" spellcheck="false" />
+                <button class="danger" disabled=move || action.pending().get()>"Delete this checkpoint"</button>
+            </div>
+        </ActionForm>
+        {action_error(action)}
+    }
+    .into_any()
+}

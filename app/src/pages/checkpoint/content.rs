@@ -1,0 +1,161 @@
+//! What a checkpoint holds, and what it does not.
+
+use holdfast_model::{manifest::Facts, size, view::CheckpointView};
+use leptos::prelude::*;
+
+use crate::{
+    backend::{CheckpointPage, ComponentFacts},
+    components::{
+        copy::copyable,
+        layout::{bytes, facts, folded, moment, plain, section, table},
+        list,
+    },
+    text,
+};
+
+/// Where it comes from.
+pub fn origin(page: &CheckpointPage) -> AnyView {
+    let c = &page.checkpoint;
+    let mut lines = vec![
+        ("Id", copyable(c.id.to_string(), c.id.to_string(), "the checkpoint's id")),
+        ("Taken", moment(c.created_at)),
+        ("Because of", plain(text::trigger(c.trigger))),
+        ("One moment", plain(format!("components held {} apart", text::duration(c.skew_ms)))),
+    ];
+    if !c.tags.is_empty() {
+        lines.push(("Tags", list::tags(&c.tags)));
+    }
+    for (key, value) in &c.metadata {
+        let (key, value) = (key.clone(), value.clone());
+        let shown = if key == "git_commit" { text::short_commit(&value) } else { value.clone() };
+        let name = match key.as_str() {
+            "git_commit" => "Commit",
+            "git_branch" => "Branch",
+            "deploy_id" => "Deploy",
+            _ => "",
+        };
+        if name.is_empty() {
+            lines.push(("Metadata", view! { {format!("{key}: ")} <code>{value}</code> }.into_any()));
+        } else {
+            lines.push((name, copyable(shown, value, &name.to_lowercase())));
+        }
+    }
+    facts(lines)
+}
+
+/// Each component with its sizes.
+pub fn components(page: &CheckpointPage) -> AnyView {
+    let c = &page.checkpoint;
+    let sizes: Vec<u64> = c.components.iter().map(|part| part.size).collect();
+    let percent = size::percentages(&sizes);
+    let rows = c
+        .components
+        .iter()
+        .zip(percent)
+        .map(|(part, percent)| {
+            let facts = page.components.iter().find(|f| f.name == part.name);
+            vec![
+                view! { <span class="named">{part.name.to_string()}</span> }.into_any(),
+                plain(text::kind(part.kind)),
+                facts.map_or_else(|| plain("–"), source),
+                plain(text::counted(part.items, text::unit(part.kind))),
+                bytes(part.size),
+                view! { <meter min="0" max="100" value=percent.to_string() aria-label=format!("{percent}% of the checkpoint")></meter> {format!(" {percent}%")} }.into_any(),
+                bytes(part.stored),
+            ]
+        })
+        .collect();
+    let note = format!("{} in all, {} new in the vault", c.size.display, size::display(c.size.stored));
+    let columns = [
+        ("Component", false),
+        ("Kind", false),
+        ("What was captured", false),
+        ("Holds", false),
+        ("Size", true),
+        ("Share", true),
+        ("Stored", true),
+    ];
+    section("components", "Components", Some(note), table("Sizes by component", &columns, rows))
+}
+
+/// What the manifest says of the source.
+fn source(component: &ComponentFacts) -> AnyView {
+    match &component.facts {
+        Facts::None => plain("–"),
+        Facts::Files { path, unchanged, .. } => view! {
+            <code class="path">{path.clone()}</code>
+            <span class="dim">{(*unchanged > 0).then(|| format!(" {} unchanged", text::count(*unchanged)))}</span>
+        }
+        .into_any(),
+        Facts::Git { branch, head, dirty, .. } => {
+            let branch = branch.clone().unwrap_or_else(|| "detached".to_owned());
+            let head = head.as_deref().map(text::short_commit).unwrap_or_default();
+            let work = dirty.then_some(" and uncommitted work");
+            view! { {branch} " " <code>{head}</code> {work} }.into_any()
+        }
+        Facts::Config { .. } => plain("values are only in the vault"),
+        Facts::Postgres { database, server, .. } => {
+            view! { <code>{database.clone()}</code> {format!(" on PostgreSQL {server}")} }.into_any()
+        }
+        Facts::Sqlite { path, version, .. } => {
+            view! { <code class="path">{path.clone()}</code> {format!(" SQLite {version}")} }.into_any()
+        }
+    }
+}
+
+/// Skipped entries with their reasons, and what the kinds do not cover.
+pub fn not_captured(c: &CheckpointView) -> AnyView {
+    let skipped = if c.skipped.is_empty() {
+        view! { <p class="note">"Nothing was skipped."</p> }.into_any()
+    } else {
+        let rows = c
+            .skipped
+            .iter()
+            .map(|s| {
+                vec![
+                    view! { <code class="path">{s.name.clone()}</code> }.into_any(),
+                    plain(s.component.clone()),
+                    plain(s.reason.clone()),
+                    plain(s.message.clone()),
+                ]
+            })
+            .collect();
+        let columns = [("Entry", false), ("Component", false), ("Reason", false), ("What it means", false)];
+        table("Entries that were skipped", &columns, rows)
+    };
+    let limits: Vec<_> = c.not_covered.iter().map(|line| view! { <li>{line.clone()}</li> }).collect();
+    let limits = (!limits.is_empty()).then(|| {
+        view! { <h3>"Not covered"</h3> <ul class="quietly">{limits}</ul> }
+    });
+    section("not-captured", "Skipped and not covered", None, view! { {skipped} {limits} }.into_any())
+}
+
+/// Names of variables with their origin. Values are never shown.
+pub fn variables(page: &CheckpointPage) -> AnyView {
+    let tables: Vec<_> = page
+        .components
+        .iter()
+        .filter_map(|component| {
+            let Facts::Config { variables } = &component.facts else { return None };
+            let rows = variables
+                .iter()
+                .map(|(name, origin)| {
+                    vec![
+                        view! { <code>{name.clone()}</code> }.into_any(),
+                        view! { <span class="dim"><span aria-hidden="true">"••••••••"</span> <span class="unseen">"masked"</span></span> }
+                            .into_any(),
+                        plain(origin.clone()),
+                    ]
+                })
+                .collect();
+            let count = u64::try_from(variables.len()).unwrap_or(0);
+            let columns = [("Variable", false), ("Value", false), ("Origin", false)];
+            let title = format!("{}: {}", component.name, text::counted(count, "variable"));
+            Some(folded(title, table("Variables, values masked", &columns, rows)))
+        })
+        .collect();
+    if tables.is_empty() {
+        return ().into_any();
+    }
+    section("configuration", "Configuration", None, tables.into_any())
+}
