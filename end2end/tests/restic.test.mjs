@@ -1,0 +1,111 @@
+// What Holdfast writes can be read, checked and restored without it: stock restic, git, pg_restore, sqlite3.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { must, run } from './lib/process.mjs';
+import { Stack, postgresBin, restics } from './lib/stack.mjs';
+
+const programs = await restics();
+
+describe('stock tools read the vault', () => {
+  let stack;
+  let env;
+  let checkpoint;
+  before(async () => {
+    stack = await Stack.start({ name: 'restic', scale: 25 });
+    await stack.apply();
+    await stack.ok('checkpoint', 'create', 'production');
+    // A second one, so that what is shared with a parent is read, too.
+    writeFileSync(join(stack.app, 'uploads/added-between'), 'x'.repeat(3_000_000));
+    checkpoint = await stack.json('checkpoint', 'create', 'production');
+    assert.equal(checkpoint.proof, 'proven');
+    env = await stack.resticEnv();
+  });
+  after(() => stack?.down());
+
+  test("Debian's restic is one of those tried", () => assert.ok(programs.length > 0));
+
+  for (const { program, version } of programs) {
+    describe(`restic ${version}`, () => {
+      const folder = () => join(stack.home, `restored-${version}`);
+
+      test('check --read-data finds nothing', async () => {
+        const { stdout } = await must(program, ['check', '--read-data'], { env, timeout: 600_000 });
+        assert.match(stdout, /no errors were found/);
+      });
+
+      test('snapshots carry the checkpoint as a tag', async () => {
+        const { stdout } = await must(program, ['snapshots', '--json', '--tag', `holdfast:${checkpoint.id}`], { env });
+        const snapshots = JSON.parse(stdout);
+        assert.equal(snapshots.length, 1);
+        assert.equal(snapshots[0].id, checkpoint.vault.snapshot);
+      });
+
+      test('restore gives the uploads back: content, modes, times, links, xattrs, holes', async () => {
+        await must(program, ['restore', checkpoint.vault.snapshot, '--target', folder()], { env, timeout: 600_000 });
+        const compared = await must('rsync', [
+          '-anicHAX', '--delete', '--exclude=*.log', '--exclude=/tmp/*', `${join(stack.app, 'uploads')}/`, `${join(folder(), 'files/uploads')}/`,
+        ]);
+        assert.equal(compared.stdout, '');
+      });
+
+      test('git clones the source, with every ref and the uncommitted work', async () => {
+        const mirror = join(folder(), 'git/source');
+        await must('git', ['-c', 'safe.directory=*', '--git-dir', mirror, 'fsck', '--full']);
+        const refs = (dir) => must('git', ['-c', 'safe.directory=*', ...dir, 'for-each-ref', '--format=%(refname) %(objectname)']).then((r) => r.stdout.trim().split('\n'));
+        const [sealed, live] = await Promise.all([refs(['--git-dir', mirror]), refs(['-C', stack.app])]);
+        for (const ref of live) assert.ok(sealed.includes(ref), ref);
+        const show = (path) => must('git', ['-c', 'safe.directory=*', '--git-dir', mirror, 'show', `refs/holdfast/worktree:${path}`]);
+        assert.equal((await show('notes.txt')).stdout, readFileSync(join(stack.app, 'notes.txt'), 'utf8'));
+        assert.equal((await show('server.mjs')).stdout, readFileSync(join(stack.app, 'server.mjs'), 'utf8'));
+      });
+
+      test('pg_restore reads the dump, and every table has the rows of the ledger', async () => {
+        const dump = join(folder(), 'databases/postgres/dump.pgc');
+        const name = `leaving_${version.replaceAll('.', '_')}`;
+        await stack.sql(`create database ${name}`);
+        const restored = await run(join(postgresBin(), 'pg_restore'), ['--exit-on-error', '--no-owner', '--no-acl', '-d', name, dump], {
+          env: stack.databaseEnv(name),
+          timeout: 600_000,
+        });
+        assert.equal(restored.status, 0, restored.stderr);
+        for (const [table, facts] of Object.entries(checkpoint.ledger.postgres)) {
+          assert.equal(Number(await stack.sql(`select count(*) from only ${table}`, name)), facts.rows, table);
+        }
+        await stack.sql(`drop database ${name}`);
+      });
+
+      test('sqlite3 opens the search index', async () => {
+        const place = join(folder(), 'databases/search');
+        const file = join(place, readdirSync(place)[0]);
+        const { stdout } = await must('sqlite3', [file, 'pragma integrity_check; select count(*) from pages;']);
+        assert.equal(stdout, `ok\n${checkpoint.ledger.search[Object.keys(checkpoint.ledger.search).find((t) => t.endsWith('pages'))].rows}\n`);
+      });
+    });
+  }
+
+  test('one flipped bit in any pack is caught by verify, and the mended pack is intact again', async () => {
+    const packs = readdirSync(join(stack.vault(), 'data'), { recursive: true }).filter((name) => /[0-9a-f]{64}$/.test(name));
+    assert.ok(packs.length > 2);
+    const first = await stack.json('checkpoint', 'list');
+    const newest = first.items[0].id;
+    for (const pack of [packs[0], packs[Math.floor(packs.length / 2)], packs.at(-1)]) {
+      const path = join(stack.vault(), 'data', pack);
+      const sound = readFileSync(path);
+      const broken = Buffer.from(sound);
+      broken[Math.floor(broken.length / 3)] ^= 0x10;
+      await must('chmod', ['u+w', path]);
+      writeFileSync(path, broken);
+      // The pack belongs to one of the checkpoints, or to both.
+      const results = await Promise.all(first.items.map((item) => stack.cli('checkpoint', 'verify', item.id)));
+      assert.ok(results.some((result) => result.status === 1), `${pack}: ${results.map((r) => r.stdout + r.stderr).join('\n')}`);
+      const damaged = await Promise.all(first.items.map((item) => stack.json('checkpoint', 'show', item.id)));
+      assert.ok(damaged.some((shown) => shown.integrity === 'damaged'));
+      writeFileSync(path, sound);
+    }
+    assert.equal((await stack.cli('checkpoint', 'verify', newest)).status, 0);
+    assert.equal((await stack.json('checkpoint', 'show', newest)).integrity, 'intact');
+  });
+});
