@@ -1,7 +1,5 @@
-//! The one binary: everything is in the library.
+//! The `holdfast` program: everything it does lies in the library, so that tests reach it through the same doors.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     holdfast::cli::main()
 }

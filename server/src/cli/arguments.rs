@@ -1,0 +1,77 @@
+//! The tree of commands and the options that all of them take.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{
+    apply::ApplyArguments, checkpoint::CheckpointCommand, completions::CompletionsArguments,
+    environment::EnvironmentCommand, logs::LogsArguments, session::ServeArguments, vault::VaultCommand,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  holdfast serve                                   start the server on this machine
+  holdfast apply -f holdfast.yaml                  tell it what an environment consists of
+  holdfast checkpoint create production            capture, seal and prove it
+  holdfast checkpoint list --env production --since 7d
+  holdfast checkpoint restore production@latest    put it back
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 sealed but not proven.";
+
+/// Checkpoints a whole application, proves the copy, and puts it back.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 100)]
+pub struct Arguments {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Print exactly one JSON value on stdout; progress goes to stderr
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// The server's address [default: from client.json in the data directory]
+    #[arg(long, global = true, value_name = "URL", env = "HOLDFAST_URL", help_heading = "Global options")]
+    pub url: Option<String>,
+    /// The server's data directory on this machine, where client.json lies
+    #[arg(long, global = true, value_name = "DIR", env = "HOLDFAST_DATA_DIR", help_heading = "Global options")]
+    pub data_dir: Option<PathBuf>,
+    /// The server's settings [default: holdfast.toml in the data directory]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server: dashboard, API and workers in one process
+    Serve(ServeArguments),
+    /// Tell the server what an environment consists of
+    Apply(ApplyArguments),
+    /// List environments, or see how one stands
+    #[command(subcommand, visible_alias = "environment")]
+    Env(EnvironmentCommand),
+    /// Create, list, show, verify, drill, restore and delete checkpoints
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// Show what happened in an environment's runs
+    Logs(LogsArguments),
+    /// What is needed to read a vault without Holdfast
+    #[command(subcommand)]
+    Vault(VaultCommand),
+    /// Print a new link that signs one browser in, once
+    SignInLink,
+    /// Say what this machine has and lacks for captures and drills
+    Doctor,
+    /// Print a completion script for a shell
+    Completions(CompletionsArguments),
+    /// Print the version
+    Version,
+}

@@ -1,0 +1,94 @@
+//! `holdfast checkpoint`: one file a command, and what they share.
+
+use clap::Subcommand;
+use holdfast_model::{
+    state::{Proof, RunState},
+    view::{CheckpointView, RunView},
+};
+
+use super::{Ending, failure::Failure, print::text::plain, session::Session};
+
+mod cat;
+mod create;
+mod delete;
+mod drill;
+mod list;
+mod restore;
+mod show;
+mod verify;
+
+/// What `checkpoint` can do. ID may be shortened to any unique prefix; `ENV@latest` is the newest of an environment.
+#[derive(Debug, Subcommand)]
+pub enum CheckpointCommand {
+    /// Capture, seal and prove an environment
+    Create(create::CreateArguments),
+    /// List checkpoints, newest first
+    List(list::ListArguments),
+    /// Show one: states, sizes, ledger, proof, and how to get it back
+    Show(show::ShowArguments),
+    /// Read the sealed copy back and check every byte of it
+    Verify(verify::VerifyArguments),
+    /// Restore it into a throwaway copy and compare that with what was sealed
+    Drill(drill::DrillArguments),
+    /// Put it back
+    Restore(restore::RestoreArguments),
+    /// Delete it; this cannot be undone
+    Delete(delete::DeleteArguments),
+    /// Print one file of it
+    Cat(cat::CatArguments),
+}
+
+/// Runs one of them.
+pub async fn run(session: &Session<'_>, command: CheckpointCommand) -> Result<Ending, Failure> {
+    match command {
+        CheckpointCommand::Create(arguments) => create::run(session, arguments).await,
+        CheckpointCommand::List(arguments) => list::run(session, arguments).await,
+        CheckpointCommand::Show(arguments) => show::run(session, arguments).await,
+        CheckpointCommand::Verify(arguments) => verify::run(session, arguments).await,
+        CheckpointCommand::Drill(arguments) => drill::run(session, arguments).await,
+        CheckpointCommand::Restore(arguments) => restore::run(session, arguments).await,
+        CheckpointCommand::Delete(arguments) => delete::run(session, arguments).await,
+        CheckpointCommand::Cat(arguments) => cat::run(session, arguments).await,
+    }
+}
+
+/// A run that ended without its result, as an error. `what` is "the checkpoint", "the drill", …
+fn failed(what: &str, run: &RunView) -> Failure {
+    let why = run.message.as_deref().map(|message| format!(": {}", plain(message))).unwrap_or_default();
+    let message = match run.state {
+        RunState::Cancelled => format!("{what} was cancelled{why}"),
+        _ => format!("{what} failed{why}"),
+    };
+    let environment = format!("{}/{}", run.environment.project, run.environment.name);
+    Failure::Run {
+        message,
+        run: run.id.clone(),
+        mend: format!("see what happened with: holdfast logs {environment} --component checkpoint-agent"),
+    }
+}
+
+/// The verdict in one line, with the figures behind it.
+fn verdict(view: &CheckpointView) -> String {
+    let Some(drill) = &view.drill else {
+        return "no drill has been run".into();
+    };
+    let rows: u64 = view.ledger.values().flat_map(|tables| tables.values()).map(|table| table.rows).sum();
+    let tables: usize = view.ledger.values().map(std::collections::BTreeMap::len).sum();
+    let passed = drill.checks.iter().filter(|check| check.passed).count();
+    let mut text = format!(
+        "{passed} of {} checks equal in {}",
+        drill.checks.len(),
+        super::print::times::span(drill.report.duration_ms)
+    );
+    if tables > 0 && view.proof != Proof::Failed {
+        text.push_str(&format!(
+            ", {} of {}",
+            super::print::text::counted(rows, "row", "rows"),
+            super::print::text::counted(tables as u64, "table", "tables")
+        ));
+    }
+    if let Some(reason) = &drill.report.reason {
+        text.push_str(&format!("; {}", plain(reason)));
+    }
+    text
+}

@@ -1,0 +1,274 @@
+//! The REST API from the outside: one method an endpoint, each giving the model's type or a [`Failure`].
+
+use std::time::Duration;
+
+use holdfast_model::{
+    id::RunId,
+    problem::Problem,
+    request::{CreateCheckpoint, RestoreCheckpoint},
+    secret::Secret,
+    view::{CheckpointList, CheckpointView, EnvironmentView, LogLine, RecoveryKit, RunView},
+};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::json;
+use time::OffsetDateTime;
+use url::{Host, Url};
+
+use super::{discover::Server, failure::Failure};
+
+/// Applying a definition tries its databases out, which takes the longest of all plain requests.
+const ANSWER_WITHIN: Duration = Duration::from_secs(180);
+/// A stream says something every 15 seconds, if only that it is still there.
+const SILENT_FOR: Duration = Duration::from_secs(60);
+
+/// A connection to one server.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Secret,
+}
+
+/// What narrows a list of checkpoints.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// `name`, `project/name` or `env_…`.
+    pub environment: Option<String>,
+    /// Only with this label.
+    pub tag: Option<String>,
+    /// Only younger than this: `7d`.
+    pub since: Option<String>,
+    /// Rows at most.
+    pub limit: Option<u32>,
+}
+
+/// A link that signs one browser in, once.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SignInLink {
+    /// The link.
+    pub url: String,
+    /// Until when it can be used.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+}
+
+impl Client {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the system's TLS or resolver cannot be set up.
+    pub fn new(server: Server) -> Result<Self, Failure> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(5))
+            .read_timeout(SILENT_FOR.max(ANSWER_WITHIN))
+            .redirect(reqwest::redirect::Policy::none());
+        if is_loopback(&server.url) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| Failure::Server(root_cause(&error)))?;
+        Ok(Self { http, base: server.url, token: server.token })
+    }
+
+    /// Whether the token leaves this machine without encryption.
+    pub fn sends_token_in_clear(&self) -> bool {
+        self.base.scheme() == "http" && !is_loopback(&self.base)
+    }
+
+    /// `GET /v1/environments`.
+    pub async fn environments(&self) -> Result<Vec<EnvironmentView>, Failure> {
+        self.get(&["environments"], &[]).await
+    }
+
+    /// `GET /v1/environments/{env}`.
+    pub async fn environment(&self, environment: &str) -> Result<EnvironmentView, Failure> {
+        self.get(&["environments", &named(environment)], &[]).await
+    }
+
+    /// `POST /v1/environments`.
+    pub async fn apply(&self, definition: &serde_json::Value, dry_run: bool) -> Result<EnvironmentView, Failure> {
+        let body = json!({ "definition": definition, "dry_run": dry_run });
+        self.read(self.http.post(self.url(&["environments"])?).json(&body)).await
+    }
+
+    /// `GET /v1/environments/{env}/logs`, oldest line first.
+    pub async fn logs(&self, environment: &str, component: Option<&str>, limit: u32) -> Result<Vec<LogLine>, Failure> {
+        let mut query = vec![("limit", limit.to_string())];
+        query.extend(component.map(|name| ("component", name.to_owned())));
+        self.get(&["environments", &named(environment), "logs"], &query).await
+    }
+
+    /// `GET /v1/checkpoints`.
+    pub async fn checkpoints(&self, filter: &Filter) -> Result<CheckpointList, Failure> {
+        let query: Vec<(&str, String)> = [
+            ("environment", filter.environment.clone()),
+            ("tag", filter.tag.clone()),
+            ("since", filter.since.clone()),
+            ("limit", filter.limit.map(|limit| limit.to_string())),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect();
+        self.get(&["checkpoints"], &query).await
+    }
+
+    /// `POST /v1/checkpoints`.
+    pub async fn create(&self, request: &CreateCheckpoint) -> Result<RunView, Failure> {
+        self.read(self.http.post(self.url(&["checkpoints"])?).json(request)).await
+    }
+
+    /// `GET /v1/checkpoints/{id}`; the id may be a prefix, `ENV@latest` or `latest`.
+    pub async fn checkpoint(&self, id: &str) -> Result<CheckpointView, Failure> {
+        self.get(&["checkpoints", id], &[]).await
+    }
+
+    /// `DELETE /v1/checkpoints/{id}`.
+    pub async fn delete(&self, id: &str) -> Result<(), Failure> {
+        self.send(self.http.delete(self.url(&["checkpoints", id])?).timeout(ANSWER_WITHIN)).await.map(drop)
+    }
+
+    /// `POST /v1/checkpoints/{id}/verify`.
+    pub async fn verify(&self, id: &str) -> Result<RunView, Failure> {
+        self.read(self.http.post(self.url(&["checkpoints", id, "verify"])?)).await
+    }
+
+    /// `POST /v1/checkpoints/{id}/drill`.
+    pub async fn drill(&self, id: &str) -> Result<RunView, Failure> {
+        self.read(self.http.post(self.url(&["checkpoints", id, "drill"])?)).await
+    }
+
+    /// `POST /v1/checkpoints/{id}/restore`.
+    pub async fn restore(&self, id: &str, request: &RestoreCheckpoint) -> Result<RunView, Failure> {
+        self.read(self.http.post(self.url(&["checkpoints", id, "restore"])?).json(request)).await
+    }
+
+    /// `GET /v1/checkpoints/{id}/content/{path}`: the bytes of one file, as they come.
+    pub async fn content(&self, id: &str, path: &str) -> Result<Response, Failure> {
+        let mut segments = vec!["checkpoints", id, "content"];
+        segments.extend(path.split('/').filter(|part| !part.is_empty()));
+        self.send(self.http.get(self.url(&segments)?)).await
+    }
+
+    /// `GET /v1/runs/{id}`.
+    pub async fn run(&self, run: &RunId) -> Result<RunView, Failure> {
+        self.get(&["runs", run.as_str()], &[]).await
+    }
+
+    /// `GET /v1/runs`, newest first.
+    pub async fn runs(&self, environment: &str) -> Result<Vec<RunView>, Failure> {
+        self.get(&["runs"], &[("environment", environment.to_owned())]).await
+    }
+
+    /// `POST /v1/runs/{id}/cancel`.
+    pub async fn cancel(&self, run: &RunId) -> Result<(), Failure> {
+        let request = self.http.post(self.url(&["runs", run.as_str(), "cancel"])?);
+        self.send(request.timeout(ANSWER_WITHIN)).await.map(drop)
+    }
+
+    /// `GET /v1/runs/{id}/events`: the stream behind the event `after`; none when there is nothing behind it.
+    pub async fn events(&self, run: &RunId, after: u64) -> Result<Option<Response>, Failure> {
+        let request = self.http.get(self.url(&["runs", run.as_str(), "events"])?).header("accept", "text/event-stream");
+        let response = self.send(request.header("last-event-id", after.to_string())).await?;
+        Ok((response.status() != StatusCode::NO_CONTENT).then_some(response))
+    }
+
+    /// `GET /v1/vaults/{project}/recovery-kit`.
+    pub async fn recovery_kit(&self, project: &str) -> Result<RecoveryKit, Failure> {
+        self.get(&["vaults", project, "recovery-kit"], &[]).await
+    }
+
+    /// `POST /v1/vaults/{project}/recovery-kit/confirm`.
+    pub async fn confirm_recovery_kit(&self, project: &str) -> Result<(), Failure> {
+        let request = self.http.post(self.url(&["vaults", project, "recovery-kit", "confirm"])?);
+        self.send(request.timeout(ANSWER_WITHIN)).await.map(drop)
+    }
+
+    /// `POST /v1/sign-in-links`.
+    pub async fn sign_in_link(&self) -> Result<SignInLink, Failure> {
+        self.read(self.http.post(self.url(&["sign-in-links"])?)).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, String)]) -> Result<T, Failure> {
+        self.read(self.http.get(self.url(path)?).query(query)).await
+    }
+
+    /// The address of `/v1/…`; every part is one segment, whatever characters it has.
+    fn url(&self, path: &[&str]) -> Result<Url, Failure> {
+        // An empty or dotted segment would name another address.
+        if let Some(bad) = path.iter().find(|part| matches!(**part, "" | "." | "..")) {
+            return Err(Failure::Usage {
+                message: format!("`{bad}` names nothing"),
+                mend: "give a name or an id; `holdfast checkpoint list` and `holdfast env list` show them".into(),
+            });
+        }
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("v1").extend(path);
+        }
+        Ok(url)
+    }
+
+    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
+        let response = self.send(request.timeout(ANSWER_WITHIN)).await?;
+        let bytes = response.bytes().await.map_err(|error| self.broken(&error))?;
+        serde_json::from_slice(&bytes).map_err(|error| self.odd(format!("its answer: {error}")))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.bearer_auth(self.token.expose()).send().await.map_err(|error| self.broken(&error))?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refused(response).await) }
+    }
+
+    /// The failure behind an error of the connection.
+    pub fn broken(&self, error: &reqwest::Error) -> Failure {
+        let (url, reason) = (self.base.to_string(), root_cause(error));
+        let url = url.trim_end_matches('/').to_owned();
+        if error.is_connect() {
+            Failure::NoAnswer { url, reason }
+        } else if error.is_timeout() {
+            Failure::NoAnswer { url, reason: "it was given three minutes".into() }
+        } else {
+            Failure::BrokenOff { url, reason }
+        }
+    }
+
+    async fn refused(&self, response: Response) -> Failure {
+        let status = response.status();
+        let bytes = match response.bytes().await {
+            Ok(bytes) => bytes,
+            Err(error) => return self.broken(&error),
+        };
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => Failure::Problem(Box::new(problem)),
+            Err(_) => self.odd(format!("it answered {status}")),
+        }
+    }
+
+    fn odd(&self, reason: String) -> Failure {
+        Failure::NotHoldfast { url: self.base.to_string().trim_end_matches('/').to_owned(), reason }
+    }
+}
+
+/// `project/name` as one segment of a path.
+fn named(environment: &str) -> String {
+    environment.replacen('/', "~", 1)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+/// The innermost reason: "Connection refused (os error 111)" and not four layers around it.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
