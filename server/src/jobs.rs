@@ -1,17 +1,37 @@
 //! The workers: they claim runs, do them with the engine, seal, and keep what was found.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`worker`], [`hold`], [`recorder`] | one run in a worker's hands: lease, cancellation, events, and its end |
+//! | [`create`], [`seal`], [`drill`], [`verify`], [`restore`] | what each kind of run does |
+//! | [`care`] | what an earlier process left, leases, samples |
 
 use std::{path::PathBuf, sync::Arc};
 
+use holdfast_engine::{Allow, Tools};
 use holdfast_model::id::CheckpointId;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+
+mod care;
+mod choose;
+mod create;
+mod drill;
+mod hold;
+mod job;
+mod recorder;
+mod restore;
+mod seal;
+mod verify;
+mod worker;
 
 pub use crate::store::{Live, Refusal, may_delete};
 use crate::{
     keys::ServerKey,
     store::{Store, StoreError},
-    vaults::{Vaults, VaultsError},
+    vaults::{Vaults, VaultsError, blocking},
 };
+pub use choose::choose;
 
 /// Why something asked of the desk was not done.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +57,10 @@ pub struct DeskSettings {
     pub workers: usize,
     /// Holdfast's own folder: never captured, never written by a restore.
     pub data_dir: PathBuf,
-    /// Room for drills and restores; swept at start.
+    /// Room for drills and restores; what earlier runs left in it is swept at start.
     pub scratch: PathBuf,
+    /// Commands of definitions that a restore may run.
+    pub allow: Allow,
 }
 
 /// What a worker needs. Cheap to clone.
@@ -48,23 +70,24 @@ pub struct Desk(Arc<Inner>);
 struct Inner {
     store: Store,
     vaults: Vaults,
-    _key: ServerKey,
-    _settings: DeskSettings,
+    key: ServerKey,
+    tools: Arc<Tools>,
+    settings: DeskSettings,
 }
 
 /// One file of a checkpoint, opened.
 pub struct Content {
     /// Its size in bytes.
     pub size: u64,
-    /// Its bytes; blocking reads, verified against their hashes.
+    /// Its bytes; reading blocks, and verifies each part against its hash.
     pub reader: Box<dyn std::io::Read + Send>,
 }
 
 impl Desk {
     /// Puts the parts together; nothing runs before [`Self::start`].
     #[must_use]
-    pub fn new(store: Store, vaults: Vaults, key: ServerKey, settings: DeskSettings) -> Self {
-        Self(Arc::new(Inner { store, vaults, _key: key, _settings: settings }))
+    pub fn new(store: Store, vaults: Vaults, key: ServerKey, tools: Arc<Tools>, settings: DeskSettings) -> Self {
+        Self(Arc::new(Inner { store, vaults, key, tools, settings }))
     }
 
     /// The catalogue.
@@ -85,27 +108,72 @@ impl Desk {
         self.0.store.live()
     }
 
+    pub(crate) fn key(&self) -> &ServerKey {
+        &self.0.key
+    }
+
+    pub(crate) fn tools(&self) -> &Tools {
+        &self.0.tools
+    }
+
+    pub(crate) fn settings(&self) -> &DeskSettings {
+        &self.0.settings
+    }
+
     /// Takes up what an earlier process left, then works until `cancel`; the handle ends when the last worker has.
+    ///
+    /// A run that is going when `cancel` comes is put back and goes on after the next start; a restore is brought to
+    /// its end.
     #[must_use]
-    pub fn start(self, _cancel: CancellationToken) -> JoinHandle<()> {
-        tokio::spawn(async {})
+    pub fn start(self, cancel: CancellationToken) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            care::take_over(&self).await;
+            let mut tasks = JoinSet::new();
+            tasks.spawn(care::keep(self.clone(), cancel.clone()));
+            for number in 1..=self.0.settings.workers.max(1) {
+                let name = format!("{}/{number}", std::process::id());
+                tasks.spawn(worker::work(self.clone(), name, cancel.clone()));
+            }
+            while let Some(ended) = tasks.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a worker stopped");
+                }
+            }
+        })
     }
 
     /// Removes a checkpoint from the catalogue and its snapshot from the vault; audited.
     ///
     /// # Errors
     /// [`StoreError::Refused`] with the reason when a rule forbids it.
-    #[allow(clippy::todo, clippy::unused_async)]
-    pub async fn delete_checkpoint(&self, _id: &CheckpointId, _by: &str) -> Result<(), DeskError> {
-        todo!()
+    pub async fn delete_checkpoint(&self, id: &CheckpointId, by: &str) -> Result<(), DeskError> {
+        self.store().delete_checkpoint(id, by).await?;
+        care::forget(self).await;
+        self.store().sample().await?;
+        Ok(())
     }
 
     /// Opens one file of a checkpoint's tree, by its path from the root (`files/uploads/a.txt`); audited.
     ///
     /// # Errors
     /// When there is no such file, or the vault cannot be read.
-    #[allow(clippy::todo, clippy::unused_async)]
-    pub async fn content(&self, _id: &CheckpointId, _path: &str, _by: &str) -> Result<Content, DeskError> {
-        todo!()
+    pub async fn content(&self, id: &CheckpointId, path: &str, by: &str) -> Result<Content, DeskError> {
+        let row = self.store().checkpoint(id).await?;
+        let open = self.vaults().get(&row.vault).await?;
+        let root = row.tree.parse().map_err(|error| StoreError::corrupt("tree id", error))?;
+        let wanted = PathBuf::from(path.trim_start_matches('/'));
+        let node = match blocking(open.vault.clone(), move |vault| vault.find(&root, &wanted)).await {
+            Err(VaultsError::Vault { source: holdfast_vault::Error::NoSuchPath { .. }, .. }) => {
+                return Err(DeskError::NoSuchPath(path.to_owned()));
+            }
+            found => found?,
+        };
+        if !node.is_file() {
+            return Err(DeskError::NotAFile(path.to_owned()));
+        }
+        self.store().audit(by, "checkpoint.read", id.as_str(), path).await?;
+        let size = node.size;
+        let reader = blocking(open.vault, move |vault| vault.read(&node)).await?;
+        Ok(Content { size, reader: Box::new(reader) })
     }
 }

@@ -192,14 +192,16 @@ pub(crate) fn tool_settings(settings: &Settings) -> ToolSettings {
     }
 }
 
-fn desk(settings: &Settings, store: &Store, key: &ServerKey, _tools: &Arc<Tools>) -> Desk {
+fn desk(settings: &Settings, store: &Store, key: &ServerKey, tools: &Arc<Tools>) -> Desk {
     let vaults = Vaults::new(store.clone(), key.clone(), settings.data_dir.clone());
     let desk = DeskSettings {
         workers: settings.workers,
         data_dir: settings.data_dir.clone(),
         scratch: settings.scratch_dir.clone(),
+        // A definition's commands are checked when it is applied.
+        allow: holdfast_engine::Allow::all(),
     };
-    Desk::new(store.clone(), vaults, key.clone(), desk)
+    Desk::new(store.clone(), vaults, key.clone(), tools.clone(), desk)
 }
 
 async fn forget_old_sessions(actions: Actions, cancel: CancellationToken) {

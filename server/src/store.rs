@@ -32,6 +32,7 @@ mod write;
 
 pub use error::StoreError;
 pub use live::Live;
+pub use queue::{ATTEMPTS, HEARTBEAT, LEASE};
 pub use rows::{
     AppliedComponent, AppliedDefinition, AppliedView, Beat, CheckpointFilter, CheckpointRow, Claim, CredentialRow,
     EnvironmentRow, NewRun, ProjectRow, Publication, RunFilter, RunRow, VaultRow,

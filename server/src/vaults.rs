@@ -1,14 +1,21 @@
 //! Each project's vault: made on first use, opened once, its password wrapped by the server key.
 
-use std::path::PathBuf;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use holdfast_model::{id::VaultId, name::Name, view::RecoveryKit};
-use holdfast_vault::Vault;
+use holdfast_model::{id::VaultId, name::Name};
+use holdfast_vault::{Backend, Error as VaultError, LocalBackend, Password, Vault, VaultOptions};
+use tokio::sync::Mutex;
 
 use crate::{
     keys::{KeyError, ServerKey},
-    store::{ProjectRow, Store, StoreError},
+    store::{ProjectRow, Store, StoreError, VaultRow},
 };
+
+mod kit;
 
 /// Why a vault cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -19,22 +26,20 @@ pub enum VaultsError {
         /// Where it is.
         location: String,
         /// What is wrong with it.
-        source: holdfast_vault::Error,
-    },
-    /// Its folder.
-    #[error("the vault {path}: {source}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
+        source: VaultError,
     },
     /// The project has none yet.
     #[error("project `{0}` has no vault yet; its first checkpoint makes one")]
     None(Name),
+    /// A vault that the catalogue does not know.
+    #[error("the catalogue knows no vault {0}")]
+    Unknown(VaultId),
     /// A blocking thread was lost.
-    #[error("a worker thread of the vault stopped: {0}")]
+    #[error("a thread of the vault stopped: {0}")]
     Thread(String),
+    /// What is stored for it cannot be shown.
+    #[error("the vault's {0} is not text")]
+    NotText(&'static str),
     /// The catalogue.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -54,39 +59,152 @@ pub struct OpenVault {
 
 /// All vaults of this server. Cheap to clone.
 #[derive(Clone)]
-pub struct Vaults {}
+pub struct Vaults {
+    store: Store,
+    key: ServerKey,
+    /// `<data_dir>/vaults`.
+    folder: PathBuf,
+    options: VaultOptions,
+    /// Held while one is opened, so that two first checkpoints do not make it twice.
+    open: Arc<Mutex<HashMap<VaultId, OpenVault>>>,
+}
+
+/// What a wrapped password is bound to.
+fn purpose(id: &VaultId) -> String {
+    format!("vault:{id}")
+}
 
 impl Vaults {
     /// Vaults under `<data_dir>/vaults/<project>`.
     #[must_use]
-    pub fn new(_store: Store, _key: ServerKey, _data_dir: PathBuf) -> Self {
-        Self {}
+    pub fn new(store: Store, key: ServerKey, data_dir: impl AsRef<Path>) -> Self {
+        Self {
+            store,
+            key,
+            folder: data_dir.as_ref().join("vaults"),
+            options: VaultOptions::default(),
+            open: Arc::default(),
+        }
     }
 
     /// The project's primary vault; made where there is none.
     ///
     /// # Errors
     /// When it cannot be made or opened.
-    #[allow(clippy::todo, clippy::unused_async)]
-    pub async fn of_project(&self, _project: &ProjectRow) -> Result<OpenVault, VaultsError> {
-        todo!()
+    pub async fn of_project(&self, project: &ProjectRow) -> Result<OpenVault, VaultsError> {
+        let mut open = self.open.lock().await;
+        let row = match self.store.primary_vault(&project.id).await? {
+            Some(row) => row,
+            None => self.begin(project).await?,
+        };
+        if let Some(vault) = open.get(&row.id) {
+            return Ok(vault.clone());
+        }
+        let vault = self.enter(row).await?;
+        open.insert(vault.id.clone(), vault.clone());
+        Ok(vault)
     }
 
-    /// What is needed to read the project's vault without Holdfast: secret.
+    /// A vault by its id.
     ///
     /// # Errors
-    /// When the project has no vault yet, or it cannot be opened.
-    #[allow(clippy::todo, clippy::unused_async)]
-    pub async fn recovery_kit(&self, _project: &ProjectRow, _by: &str) -> Result<RecoveryKit, VaultsError> {
-        todo!()
+    /// [`VaultsError::Unknown`], and when it cannot be opened.
+    pub async fn get(&self, id: &VaultId) -> Result<OpenVault, VaultsError> {
+        let mut open = self.open.lock().await;
+        if let Some(vault) = open.get(id) {
+            return Ok(vault.clone());
+        }
+        let row = self.store.vaults().await?.into_iter().find(|row| &row.id == id);
+        let vault = self.enter(row.ok_or_else(|| VaultsError::Unknown(id.clone()))?).await?;
+        open.insert(vault.id.clone(), vault.clone());
+        Ok(vault)
     }
 
-    /// Somebody has stored the recovery kit; audited.
+    /// Removes the locks that dead processes of this host left in any vault; gives how many.
     ///
     /// # Errors
-    /// When the project has no vault yet.
-    #[allow(clippy::todo, clippy::unused_async)]
-    pub async fn confirm_kit(&self, _project: &ProjectRow, _by: &str) -> Result<(), VaultsError> {
-        todo!()
+    /// When a vault cannot be opened; the others have been looked at all the same.
+    pub async fn remove_dead_locks(&self) -> Result<usize, VaultsError> {
+        let (mut removed, mut failed) = (0, None);
+        for row in self.store.vaults().await?.into_iter().filter(|row| row.ready) {
+            let gone = match self.get(&row.id).await {
+                Ok(open) => blocking(open.vault, Vault::remove_dead_locks).await,
+                Err(error) => Err(error),
+            };
+            match gone {
+                Ok(count) => removed += count,
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(removed), Err)
     }
+
+    /// The wrapped password stands in the catalogue before anything is made on disk.
+    async fn begin(&self, project: &ProjectRow) -> Result<VaultRow, VaultsError> {
+        let location = self.folder.join(project.name.as_str());
+        let location = location.display().to_string();
+        let password = Password::generate().map_err(|source| at(&location, source))?;
+        let row = self
+            .store
+            .begin_vault(&project.id, &location, |id| self.key.wrap(&purpose(id), password.expose().as_bytes()))
+            .await?;
+        Ok(row)
+    }
+
+    /// Opens it; one whose making was interrupted is made completely first.
+    async fn enter(&self, row: VaultRow) -> Result<OpenVault, VaultsError> {
+        let password = self.password(&row)?;
+        let (location, options, ready) = (row.location.clone(), self.options.clone(), row.ready);
+        let vault = tokio::task::spawn_blocking(move || open_or_complete(&location, &password, options, ready))
+            .await
+            .map_err(|error| VaultsError::Thread(error.to_string()))?
+            .map_err(|source| at(&row.location, source))?;
+        if !row.ready {
+            self.store.vault_ready(&row.id).await?;
+        }
+        Ok(OpenVault { id: row.id, vault })
+    }
+
+    fn password(&self, row: &VaultRow) -> Result<Password, VaultsError> {
+        let plain = self.key.unwrap(&purpose(&row.id), &row.password)?;
+        let text = std::str::from_utf8(&plain).map_err(|_| VaultsError::NotText("password"))?;
+        Ok(Password::new(text.to_owned()))
+    }
+}
+
+fn at(location: &str, source: VaultError) -> VaultsError {
+    VaultsError::Vault { location: location.to_owned(), source }
+}
+
+fn open_or_complete(
+    location: &str,
+    password: &Password,
+    options: VaultOptions,
+    ready: bool,
+) -> Result<Vault, VaultError> {
+    let backend = |found: Result<LocalBackend, _>| -> Result<Arc<dyn Backend>, VaultError> { Ok(Arc::new(found?)) };
+    if ready {
+        return Vault::open(backend(LocalBackend::open(location))?, password, options);
+    }
+    // What an interrupted start left opens with the same password, or is begun again.
+    let storage = backend(LocalBackend::create(location))?;
+    match Vault::init(storage.clone(), password, options.clone()) {
+        Err(VaultError::AlreadyAVault { .. }) => Vault::open(storage, password, options),
+        made => made,
+    }
+}
+
+/// Does a vault's blocking work off the async threads.
+///
+/// # Errors
+/// What the work gives, or that its thread was lost.
+pub async fn blocking<T: Send + 'static>(
+    vault: Vault,
+    work: impl FnOnce(&Vault) -> Result<T, VaultError> + Send + 'static,
+) -> Result<T, VaultsError> {
+    let location = vault.location();
+    tokio::task::spawn_blocking(move || work(&vault))
+        .await
+        .map_err(|error| VaultsError::Thread(error.to_string()))?
+        .map_err(|source| at(&location, source))
 }

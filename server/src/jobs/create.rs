@@ -1,0 +1,288 @@
+//! Create: capture, seal, make visible, drill.
+
+use std::sync::Arc;
+
+use holdfast_engine::{CaptureWork, Captured, Parent};
+use holdfast_model::{
+    event::{Level, StepState},
+    manifest::{FORMAT, Facts, Manifest, Previous, Skipped},
+    name::Name,
+    request::CreateCheckpoint,
+    size,
+    state::RunState,
+};
+use holdfast_vault::{SnapshotId, Vault};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    choose::choose,
+    drill,
+    job::{Applied, Ending, Job, JobError},
+    seal::{self, Draft},
+};
+use crate::{
+    store::{ATTEMPTS, CheckpointRow, Publication, StoreError},
+    vaults::{OpenVault, blocking},
+};
+
+/// How often a sealed checkpoint is offered to a database that fails.
+const PUBLISH_TRIES: u32 = 8;
+
+/// What a create has sealed.
+pub(crate) struct Made {
+    pub(crate) row: CheckpointRow,
+    /// Components of a safety checkpoint that could not be captured, each with its reason.
+    pub(crate) failed: Vec<(Name, String)>,
+}
+
+/// A create run, whole.
+pub(crate) async fn create(job: &Job) -> Result<Ending, JobError> {
+    let request: CreateCheckpoint = job.request()?;
+    let made = make(job, &request, false).await?;
+    if !request.drill {
+        job.hold.ctx.step("drill", "Drill", StepState::Skipped, None, Some("switched off".into()));
+        return Ok(Ending::well(Some("sealed; not drilled, because that was switched off".into())));
+    }
+    if job.claim.attempt > ATTEMPTS {
+        return Ok(Ending {
+            state: RunState::Warning,
+            message: Some("sealed; the drill was interrupted too often, start it again".into()),
+            gate_open: Some(false),
+        });
+    }
+    match drill::of_row(job, &made.row).await {
+        Ok(ending) => Ok(ending),
+        Err(JobError::Cancelled) => Err(JobError::Cancelled),
+        Err(JobError::Store(StoreError::Fenced)) => Err(JobError::Store(StoreError::Fenced)),
+        Err(error) => Ok(Ending {
+            state: RunState::Warning,
+            message: Some(format!("sealed, but it could not be drilled: {error}")),
+            gate_open: Some(false),
+        }),
+    }
+}
+
+/// Makes the checkpoint, or finds that an earlier attempt has.
+pub(crate) async fn make(job: &Job, request: &CreateCheckpoint, salvage: bool) -> Result<Made, JobError> {
+    let store = job.desk.store();
+    let id =
+        job.claim.run.view.checkpoint.clone().ok_or_else(|| JobError::Failed("the run has no checkpoint id".into()))?;
+    if job.claim.attempt > 1 {
+        if let Some(row) = found_again(job, &id).await? {
+            return Ok(Made { row, failed: Vec::new() });
+        }
+        if job.claim.attempt > ATTEMPTS || job.claim.run.view.parent.is_some() {
+            return Err(JobError::Failed(
+                "the server stopped during this run and nothing had been sealed; back up again".into(),
+            ));
+        }
+        job.log(Level::Warning, format!("attempt {}: nothing had been sealed before", job.claim.attempt));
+    }
+    let (publication, failed) = take(job, request, salvage).await?;
+    publish(job, &publication).await?;
+    Ok(Made { row: store.checkpoint(&id).await?, failed })
+}
+
+/// What an earlier attempt of this run has sealed.
+async fn found_again(job: &Job, id: &holdfast_model::id::CheckpointId) -> Result<Option<CheckpointRow>, JobError> {
+    let store = job.desk.store();
+    if job.claim.run.view.sealed {
+        return Ok(Some(store.checkpoint(id).await?));
+    }
+    let Some(found) = seal::find(&job.vault().await?, id).await? else { return Ok(None) };
+    for later in &found.forgotten {
+        job.log(Level::Warning, format!("a second snapshot of this checkpoint, {later}, was forgotten"));
+    }
+    job.log(Level::Warning, "the seal had happened before the server stopped; the run goes on from it");
+    publish(job, &found.publication).await?;
+    Ok(Some(store.checkpoint(id).await?))
+}
+
+/// Captures and seals. From here to [`publish`] a stop of the server loses nothing: the snapshot has our tag.
+async fn take(
+    job: &Job,
+    request: &CreateCheckpoint,
+    salvage: bool,
+) -> Result<(Publication, Vec<(Name, String)>), JobError> {
+    let store = job.desk.store();
+    let applied = job.applied().await?;
+    let chosen = choose(&applied.known(), &request.components, &request.without).map_err(JobError::Failed)?;
+    let open = job.vault().await?;
+    let before = store.newest_with_manifest(job.environment()).await?;
+    let parent = before.as_ref().and_then(|(row, text)| {
+        let manifest: Manifest = serde_json::from_str(text).ok()?;
+        Some(Parent { root: row.tree.parse().ok()?, manifest })
+    });
+    let cancel = job.hold.ctx.cancel.clone();
+    let writer = blocking(open.vault.clone(), move |vault: &Vault| vault.writer(cancel)).await?;
+    let writer = Arc::new(writer);
+    let work = CaptureWork {
+        vault: open.vault.clone(),
+        definition: applied.definition.clone(),
+        components: chosen.clone(),
+        exclude: request.exclude.clone(),
+        forbidden: job.forbidden(),
+        parent,
+        scratch: job.scratch.path(),
+        salvage,
+    };
+    let captured = holdfast_engine::capture(work, writer.clone(), job.desk.tools(), &job.hold.ctx).await?;
+    if captured.components.is_empty() {
+        let reasons: Vec<String> = captured.failed.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+        return Err(JobError::Failed(format!("no component could be captured: {}", reasons.join("; "))));
+    }
+    for (name, why) in &captured.failed {
+        job.hold.ctx.log(Level::Error, Some(name.as_str()), format!("not captured: {why}"));
+    }
+    let failed = captured.failed.clone();
+    let previous = before.as_ref().map(|(row, text)| Previous {
+        checkpoint: row.id.clone(),
+        manifest: hex::encode(Sha256::digest(text.as_bytes())),
+    });
+    let manifest = manifest(job, request, &applied, &chosen, &captured, previous)?;
+    let parent = before.as_ref().and_then(|(row, _)| row.snapshot.parse().ok());
+    Ok((sealed(job, &open, writer, manifest, applied, captured, parent).await?, failed))
+}
+
+fn manifest(
+    job: &Job,
+    request: &CreateCheckpoint,
+    applied: &Applied,
+    chosen: &[Name],
+    captured: &Captured,
+    previous: Option<Previous>,
+) -> Result<Manifest, JobError> {
+    let run = &job.claim.run;
+    let mut components: Vec<_> = captured.components.iter().map(|c| c.manifest.clone()).collect();
+    // What could not be captured stands among the skipped entries, where it lowers the verdict.
+    if let Some(first) = components.first_mut() {
+        first.skipped.extend(captured.failed.iter().map(|(name, why)| Skipped {
+            component: name.to_string(),
+            name: name.to_string(),
+            reason: "not_captured".into(),
+            message: why.clone(),
+        }));
+    }
+    let mut metadata = request.metadata.clone();
+    let git = components.iter().find_map(|c| match &c.facts {
+        Facts::Git { head, branch, .. } => Some((head.clone(), branch.clone())),
+        _ => None,
+    });
+    if let Some((head, branch)) = git {
+        for (name, value) in [("git_commit", head), ("git_branch", branch)] {
+            if let Some(value) = value {
+                metadata.entry(name.to_owned()).or_insert(value);
+            }
+        }
+    }
+    let mut tags = request.tags.clone();
+    tags.sort();
+    tags.dedup();
+    Ok(Manifest {
+        format: FORMAT,
+        holdfast: env!("CARGO_PKG_VERSION").to_owned(),
+        tools: captured.tools.clone(),
+        checkpoint: run
+            .view
+            .checkpoint
+            .clone()
+            .ok_or_else(|| JobError::Failed("the run has no checkpoint id".into()))?,
+        run: run.view.id.clone(),
+        attempt: job.claim.attempt,
+        name: request.name.clone(),
+        description: request.description.clone(),
+        tags,
+        project: applied.row.project.clone(),
+        environment: applied.row.name.clone(),
+        environment_id: applied.row.id.clone(),
+        created_at: captured.held_at,
+        created_by: run.view.created_by.clone(),
+        trigger: run.trigger,
+        metadata,
+        skew_ms: captured.skew_ms,
+        total: components.iter().map(|c| c.size).sum(),
+        stored: components.iter().map(|c| c.stored).sum(),
+        components,
+        left_out: applied
+            .definition
+            .components
+            .iter()
+            .filter(|c| !chosen.contains(&c.name))
+            .map(|c| c.name.to_string())
+            .collect(),
+        previous,
+    })
+}
+
+async fn sealed(
+    job: &Job,
+    open: &OpenVault,
+    writer: Arc<holdfast_vault::Writer>,
+    manifest: Manifest,
+    applied: Applied,
+    captured: Captured,
+    parent: Option<SnapshotId>,
+) -> Result<Publication, JobError> {
+    let ctx = &job.hold.ctx;
+    let text = serde_json::to_string_pretty(&manifest)
+        .map_err(|error| JobError::Failed(format!("the manifest cannot be written: {error}")))?;
+    let draft = Draft { manifest, text, environment: applied.raw, captured, parent, hostname: hostname() };
+    job.desk.store().check_fence(&job.claim).await?;
+    ctx.step("seal", "Sealing", StepState::Started, None, None);
+    let location = open.vault.location();
+    let (draft, done) = tokio::task::spawn_blocking(move || {
+        let done = seal::seal(writer, &draft);
+        (draft, done)
+    })
+    .await
+    .map_err(|error| JobError::Failed(format!("the sealing thread stopped: {error}")))?;
+    let done = done.map_err(|error| {
+        ctx.step("seal", "Not sealed", StepState::Failed, None, Some(error.to_string()));
+        match error {
+            holdfast_vault::Error::Cancelled => JobError::Cancelled,
+            other => JobError::Failed(format!("the seal did not happen; the vault {location}: {other}")),
+        }
+    })?;
+    let manifest = draft.manifest;
+    let figures = format!("{}, {} stored", size::display(manifest.total), size::display(done.stored));
+    ctx.step("seal", "Sealed", StepState::Done, None, Some(figures.clone()));
+    job.log(Level::Info, format!("{} sealed: {figures}, snapshot {}", manifest.checkpoint, done.snapshot));
+    Ok(Publication {
+        manifest,
+        text: draft.text,
+        vault: open.id.clone(),
+        snapshot: done.snapshot.to_string(),
+        tree: done.tree.to_string(),
+    })
+}
+
+/// Makes it visible. The seal has happened, so a database that fails is asked again.
+async fn publish(job: &Job, publication: &Publication) -> Result<(), JobError> {
+    let store = job.desk.store();
+    let mut tried = 0;
+    loop {
+        match store.publish_checkpoint(&job.claim, publication).await {
+            Err(StoreError::Database(error)) if tried < PUBLISH_TRIES => {
+                tracing::warn!(run = %job.claim.id(), %error, "a sealed checkpoint could not be published; trying again");
+                tried += 1;
+                tokio::time::sleep(std::time::Duration::from_millis(250 * u64::from(tried))).await;
+            }
+            done => {
+                done?;
+                break;
+            }
+        }
+    }
+    // Figures for the pages: a failure here takes nothing from the checkpoint.
+    let vault = job.desk.vaults().get(&publication.vault).await?;
+    match blocking(vault.vault, Vault::stats).await {
+        Ok(stats) => store.vault_holds(&vault.id, stats.stored_bytes).await?,
+        Err(error) => tracing::warn!(%error, "the vault's size could not be read"),
+    }
+    store.sample().await?;
+    Ok(())
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

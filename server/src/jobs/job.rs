@@ -1,0 +1,181 @@
+//! One run in a worker's hands: what every kind of work begins with, and how it may end.
+
+use std::path::{Path, PathBuf};
+
+use holdfast_engine::{CaptureError, DrillError, RestoreError};
+use holdfast_model::{
+    definition::Definition,
+    event::Level,
+    id::EnvironmentId,
+    state::{Kind, RunState},
+};
+use zeroize::Zeroizing;
+
+use super::{Desk, hold::Hold};
+use crate::{
+    store::{Claim, EnvironmentRow, StoreError},
+    vaults::{OpenVault, VaultsError},
+};
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub(crate) state: RunState,
+    pub(crate) message: Option<String>,
+    /// For what has a gate and no drill spoke.
+    pub(crate) gate_open: Option<bool>,
+}
+
+impl Ending {
+    pub(crate) const fn well(message: Option<String>) -> Self {
+        Self { state: RunState::Succeeded, message, gate_open: None }
+    }
+}
+
+/// Why a run has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JobError {
+    /// It was told to end; the hold knows why.
+    #[error("cancelled")]
+    Cancelled,
+    /// What a user reads.
+    #[error("{0}")]
+    Failed(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Vaults(VaultsError),
+}
+
+impl From<VaultsError> for JobError {
+    fn from(error: VaultsError) -> Self {
+        match error {
+            VaultsError::Vault { source: holdfast_vault::Error::Cancelled, .. } => Self::Cancelled,
+            other => Self::Vaults(other),
+        }
+    }
+}
+
+impl From<CaptureError> for JobError {
+    fn from(error: CaptureError) -> Self {
+        match error {
+            CaptureError::Cancelled => Self::Cancelled,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<DrillError> for JobError {
+    fn from(error: DrillError) -> Self {
+        match error {
+            DrillError::Cancelled => Self::Cancelled,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<RestoreError> for JobError {
+    fn from(error: RestoreError) -> Self {
+        // A cancelled restore says what state the application is in, so its text is kept.
+        Self::Failed(error.to_string())
+    }
+}
+
+/// One run in a worker's hands.
+pub(crate) struct Job {
+    pub(crate) desk: Desk,
+    pub(crate) claim: Claim,
+    pub(crate) hold: Hold,
+    pub(crate) worker: String,
+    pub(crate) scratch: Scratch,
+}
+
+/// An environment as it is applied now.
+pub(crate) struct Applied {
+    pub(crate) row: EnvironmentRow,
+    pub(crate) raw: Zeroizing<Vec<u8>>,
+    pub(crate) definition: Definition,
+}
+
+impl Applied {
+    /// Names and kinds of its components, in order.
+    pub(crate) fn known(&self) -> Vec<(holdfast_model::name::Name, Kind)> {
+        self.definition.components.iter().map(|c| (c.name.clone(), c.kind())).collect()
+    }
+}
+
+impl Job {
+    pub(crate) fn environment(&self) -> &EnvironmentId {
+        &self.claim.run.view.environment.id
+    }
+
+    /// The request as it was asked.
+    pub(crate) fn request<T: serde::de::DeserializeOwned>(&self) -> Result<T, JobError> {
+        serde_json::from_value(self.claim.run.request.clone())
+            .map_err(|error| JobError::Failed(format!("the stored request cannot be read: {error}")))
+    }
+
+    /// The definition as it is applied now, with its secrets.
+    pub(crate) async fn applied(&self) -> Result<Applied, JobError> {
+        let store = self.desk.store();
+        let row = store.environment(self.environment()).await?;
+        let raw = store.raw_definition(self.desk.key(), self.environment()).await?;
+        // The error's text could quote the definition; it says no more than the place.
+        let definition = serde_json::from_slice(&raw).map_err(|error| {
+            JobError::Failed(format!(
+                "the stored definition cannot be read (line {}, column {}); apply it again",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        Ok(Applied { row, raw, definition })
+    }
+
+    /// The vault that the environment's project writes to.
+    pub(crate) async fn vault(&self) -> Result<OpenVault, JobError> {
+        let project = self.desk.store().find_project(self.claim.run.view.environment.project.as_str()).await?;
+        Ok(self.desk.vaults().of_project(&project).await?)
+    }
+
+    /// A line of the run's own log.
+    pub(crate) fn log(&self, level: Level, message: impl Into<String>) {
+        self.hold.ctx.log(level, None, message);
+    }
+
+    /// What is never captured and never written by a restore.
+    pub(crate) fn forbidden(&self) -> Vec<PathBuf> {
+        let settings = self.desk.settings();
+        vec![settings.data_dir.clone(), settings.scratch.clone()]
+    }
+}
+
+/// A folder of one attempt, removed when it ends.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn make(under: &Path, claim: &Claim) -> Result<Self, JobError> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = under.join(format!("{}-{}", claim.id(), claim.fence));
+        // Others may pass through, not look: a throwaway server runs as another user.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o711)
+            .create(&path)
+            .map_err(|error| JobError::Failed(format!("the scratch folder {}: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.clone()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.0.display(), %error, "scratch space could not be removed");
+        }
+    }
+}
