@@ -4,6 +4,7 @@
 //! or of checkpoints beyond their manifest; only its caller composes the root tree and seals.
 
 pub mod capture;
+mod command;
 mod config;
 pub mod context;
 pub mod drill;

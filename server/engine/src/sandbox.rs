@@ -1,28 +1,18 @@
 //! How a throwaway server is kept apart from everything else: the best that this host offers, found by trying.
 
-use std::fmt;
+use std::{ffi::OsString, fmt};
+
+use holdfast_vault::Cancel;
+
+use crate::command::Program;
 
 /// The ways to keep a child apart, best first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SandboxLevel {
     /// A user of its own and no network: what root can do.
-    UserAndNetwork {
-        /// The user that children run as.
-        user: String,
-        /// Its number.
-        uid: u32,
-        /// Its group.
-        gid: u32,
-    },
+    UserAndNetwork(DrillUser),
     /// A user of its own; the host does not let us take the network away.
-    UserOnly {
-        /// The user that children run as.
-        user: String,
-        /// Its number.
-        uid: u32,
-        /// Its group.
-        gid: u32,
-    },
+    UserOnly(DrillUser),
     /// Our own user in a user and network namespace.
     Namespaces,
     /// Our own user, kept to a Unix socket: the weakest.
@@ -34,25 +24,112 @@ pub enum SandboxLevel {
     },
 }
 
+/// The user that a throwaway server runs as when we are root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrillUser {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub uid: u32,
+    /// Its group's number.
+    pub gid: u32,
+}
+
 impl SandboxLevel {
-    /// Tries each way, best first.
-    pub async fn best(_drill_user: Option<&str>) -> SandboxLevel {
-        SandboxLevel::OwnUser
+    /// Tries each way, best first. `drill_user` counts only when we are root; `nobody` where nothing is said.
+    pub async fn best(drill_user: Option<&str>) -> SandboxLevel {
+        if rustix::process::geteuid().is_root() {
+            let name = drill_user.unwrap_or("nobody");
+            let user = match (number("-u", name).await, number("-g", name).await) {
+                (Some(uid @ 1..), Some(gid)) => DrillUser { name: name.into(), uid, gid },
+                _ => {
+                    return Self::None {
+                        why: format!(
+                            "PostgreSQL does not run as root, and there is no ordinary user `{name}` to run it as; \
+                             create it, or name another one"
+                        ),
+                    };
+                }
+            };
+            let (both, only) = (Self::UserAndNetwork(user.clone()), Self::UserOnly(user));
+            if both.works().await {
+                both
+            } else if only.works().await {
+                only
+            } else {
+                Self::None {
+                    why: format!(
+                        "PostgreSQL does not run as root, and this host does not let us become the user `{name}`"
+                    ),
+                }
+            }
+        } else if Self::Namespaces.works().await {
+            Self::Namespaces
+        } else {
+            Self::OwnUser
+        }
     }
 
     /// Whether archives of unknown origin may be restored in it.
     #[must_use]
-    pub fn takes_foreign(&self) -> bool {
+    pub const fn takes_foreign(&self) -> bool {
         !matches!(self, Self::OwnUser | Self::None { .. })
     }
+
+    /// The user that children run as, where it is not our own.
+    #[must_use]
+    pub const fn user(&self) -> Option<&DrillUser> {
+        match self {
+            Self::UserAndNetwork(user) | Self::UserOnly(user) => Some(user),
+            Self::Namespaces | Self::OwnUser | Self::None { .. } => None,
+        }
+    }
+
+    /// What stands before `setpriv` in a child's command.
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        let words: &[&str] = match self {
+            Self::UserAndNetwork(_) => &["unshare", "--net", "--"],
+            Self::Namespaces => &["unshare", "--user", "--map-current-user", "--net", "--"],
+            Self::UserOnly(_) | Self::OwnUser | Self::None { .. } => &[],
+        };
+        words.iter().map(Into::into).collect()
+    }
+
+    /// What `setpriv` is told.
+    pub(crate) fn privileges(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["--no-new-privs".into()];
+        if let Some(user) = self.user() {
+            words.extend([
+                "--reuid".into(),
+                user.uid.to_string().into(),
+                "--regid".into(),
+                user.gid.to_string().into(),
+            ]);
+            words.extend(["--clear-groups".into(), "--inh-caps=-all".into()]);
+        }
+        words
+    }
+
+    async fn works(&self) -> bool {
+        let tried = Program::new("true").fenced(self).output(&Cancel::new()).await;
+        tried.is_ok_and(|output| output.ended.ok)
+    }
+}
+
+async fn number(flag: &str, name: &str) -> Option<u32> {
+    let output = Program::new("id").args([flag, "--", name]).output(&Cancel::new()).await.ok()?;
+    if !output.ended.ok {
+        return None;
+    }
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
 impl fmt::Display for SandboxLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UserAndNetwork { user, .. } => write!(f, "user {user}, no network"),
-            Self::UserOnly { user, .. } => write!(f, "user {user}, Unix socket only"),
-            Self::Namespaces => f.write_str("user and network namespace"),
+            Self::UserAndNetwork(user) => write!(f, "user {}, no network", user.name),
+            Self::UserOnly(user) => write!(f, "user {}, Unix socket only", user.name),
+            Self::Namespaces => f.write_str("user and network namespaces"),
             Self::OwnUser => f.write_str("own user, Unix socket only"),
             Self::None { why } => write!(f, "none: {why}"),
         }
