@@ -38,10 +38,24 @@ pub struct Global {
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
     /// The server's address [default: from client.json in the data directory]
-    #[arg(long, global = true, value_name = "URL", env = "HOLDFAST_URL", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "HOLDFAST_URL",
+        hide_env_values = true,
+        help_heading = "Global options"
+    )]
     pub url: Option<String>,
     /// The server's data directory on this machine, where client.json lies
-    #[arg(long, global = true, value_name = "DIR", env = "HOLDFAST_DATA_DIR", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "HOLDFAST_DATA_DIR",
+        hide_env_values = true,
+        help_heading = "Global options"
+    )]
     pub data_dir: Option<PathBuf>,
     /// The server's settings [default: holdfast.toml in the data directory]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]

@@ -7,13 +7,10 @@ use super::{failure::Failure, output::Output};
 /// Asks for the word `yes`; anything else is no.
 ///
 /// # Errors
-/// [`Failure::Usage`] when nobody can be asked: `mend` says which option answers.
+/// [`Failure::Unconfirmed`] when nobody can be asked: `mend` says which option answers.
 pub async fn typed_yes(output: &Output, question: &str, mend: &str) -> Result<bool, Failure> {
     if !output.can_ask() {
-        return Err(Failure::Usage {
-            message: "this needs a confirmation, and there is no terminal to ask on".into(),
-            mend: mend.into(),
-        });
+        return Err(Failure::Unconfirmed { mend: mend.into() });
     }
     Ok(ask(format!("{question} Type yes to confirm: ")).await?.trim() == "yes")
 }

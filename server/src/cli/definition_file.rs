@@ -154,8 +154,16 @@ mod tests {
             (
                 &format!("{HEAD}components:\n  - {{name: a, kind: git, path: .}}\nrestore: {{stop: [sleep, 5]}}\n"),
                 "holdfast.yaml:5:25: ",
-                "quot",
+                "quotes",
             ),
+            (
+                &format!(
+                    "{HEAD}components:\n  - {{name: a, kind: git, path: .}}\nrestore:\n  health:\n    - {{htp: x}}\n"
+                ),
+                "holdfast.yaml:7:7: ",
+                "give `http: ADDRESS`",
+            ),
+            (&format!("{HEAD}project: x\ncomponents: []\n"), "holdfast.yaml:3:1: duplicate mapping key: project", ""),
         ] {
             let faults = faults(text);
             assert!(faults[0].starts_with(place), "{text}\n{faults:?}");

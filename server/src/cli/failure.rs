@@ -69,6 +69,12 @@ pub enum Failure {
         /// What to type instead.
         mend: String,
     },
+    /// Something that cannot be undone was not confirmed, because nobody could be asked.
+    #[error("this needs a confirmation, and there is no terminal to ask on")]
+    Unconfirmed {
+        /// What to type when it is meant.
+        mend: String,
+    },
     /// Reading or writing on this machine failed.
     #[error("{what}: {source}")]
     Io {
@@ -114,7 +120,10 @@ impl Failure {
             Self::NotHoldfast { .. } => {
                 Some("check --url and HOLDFAST_URL, and compare the versions of both sides".into())
             }
-            Self::NoServer { mend, .. } | Self::Run { mend, .. } | Self::Usage { mend, .. } => Some(mend.clone()),
+            Self::NoServer { mend, .. }
+            | Self::Run { mend, .. }
+            | Self::Usage { mend, .. }
+            | Self::Unconfirmed { mend } => Some(mend.clone()),
             Self::Problem(problem) if problem.status == 401 => {
                 Some("use the credential in client.json of this server's data directory, or set HOLDFAST_TOKEN".into())
             }
@@ -149,6 +158,7 @@ impl Failure {
             Self::Definition { .. } => "definition",
             Self::Run { .. } => "run-failed",
             Self::Usage { .. } => "usage",
+            Self::Unconfirmed { .. } => "unconfirmed",
             Self::Io { .. } => "io",
             Self::Server(_) => "server",
         }

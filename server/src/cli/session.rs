@@ -38,7 +38,7 @@ impl<'a> Session<'a> {
 #[derive(Debug, Args)]
 pub struct ServeArguments {
     /// Where to listen: an address and a port, 0 for any free one
-    #[arg(long, value_name = "ADDRESS", env = "HOLDFAST_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "HOLDFAST_LISTEN", hide_env_values = true)]
     listen: Option<String>,
 }
 
@@ -50,7 +50,12 @@ pub async fn serve(session: &Session<'_>, arguments: ServeArguments) -> Result<E
     let ready = |launched: &serve::Launched, link: &SignInLink| {
         // The log goes to stderr; whoever started it by hand needs only these lines. Nobody may read them: no error.
         let _ = output.line(format!("Holdfast listens on {}", launched.url));
-        let _ = output.line(format!("Sign in once, until {}: {}", times::moment(link.expires_at), link.url));
+        // Whoever reads a log file or a journal must not be able to sign in with what stands there.
+        let _ = if output.is_terminal() {
+            output.line(format!("Sign in once, until {}: {}", times::moment(link.expires_at), link.url))
+        } else {
+            output.line("Sign in with a link from: holdfast sign-in-link")
+        };
     };
     serve::serve(settings, ready).await.map_err(|error| Failure::Server(error.to_string()))?;
     Ok(Ending::Done)

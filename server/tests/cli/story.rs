@@ -92,7 +92,7 @@ fn a_checkpoint_is_taken_proven_put_back_and_deleted() {
     // `latest` never means the safety checkpoint.
     assert_eq!(server.run(&["checkpoint", "show", "latest", "--json"]).expect(0).json()["id"], id.as_str());
     // Without a terminal nothing dangerous happens unless it was said.
-    let asked = server.run(&["checkpoint", "restore", &id, "--no-backup"]).expect(2);
+    let asked = server.run(&["checkpoint", "restore", &id, "--no-backup"]).expect(1);
     assert!(asked.out.contains("this would be lost"), "{}", asked.out);
     assert!(asked.err.contains("--yes"), "{}", asked.err);
     server.run(&["checkpoint", "restore", &id, "--components", "database", "--no-backup", "--yes"]).expect(0);
@@ -103,7 +103,7 @@ fn a_checkpoint_is_taken_proven_put_back_and_deleted() {
     let newer = server.run(&["checkpoint", "create", "production", "--quiet"]).expect(0);
     assert_eq!(newer.out.trim(), newer.out.trim_end_matches('\n'), "one word: {:?}", newer.out);
     assert_eq!(newer.err, "");
-    let asked = server.run(&["checkpoint", "delete", &id]).expect(2);
+    let asked = server.run(&["checkpoint", "delete", &id]).expect(1);
     assert!(asked.out.contains("This cannot be undone.") && asked.out.contains("before-migration"), "{}", asked.out);
     server.run(&["checkpoint", "show", &id]).expect(0);
     server.run(&["checkpoint", "delete", &id, "--yes"]).expect(0);

@@ -51,10 +51,25 @@ pub fn positioned(file: &str, error: &serde_saphyr::Error) -> String {
         Some(place) => {
             let said = format!("at line {}, column {}", place.line(), place.column());
             let message = message.replace(&format!(" {said}"), "").replace(&said, "");
-            format!("{file}:{}:{}: {}", place.line(), place.column(), message.trim())
+            format!("{file}:{}:{}: {}", place.line(), place.column(), for_people(message.trim()))
         }
-        None => format!("{file}: {message}"),
+        None => format!("{file}: {}", for_people(&message)),
     }
+}
+
+/// The parser speaks to programmers; where its words would not help, or would show a value, these stand for them.
+fn for_people(message: &str) -> String {
+    for (theirs, ours) in [
+        ("must be quoted", "this is read as a number or a truth value where text is wanted; put it into quotes"),
+        ("invalid boolean", "give true or false"),
+        ("untagged enum Health", "give `http: ADDRESS`, or `sql: QUERY` with `component: NAME`"),
+        ("untagged enum After", "give `cmd: [PROGRAM, ARGUMENT, …]` or `http: ADDRESS`"),
+    ] {
+        if message.contains(theirs) {
+            return ours.to_owned();
+        }
+    }
+    message.replace(", set DuplicateKeyPolicy in Options if acceptable", "").replace("unknown variant", "unknown word")
 }
 
 impl<'de> Deserialize<'de> for Part {
