@@ -54,10 +54,14 @@ pub async fn run(session: &Session<'_>, command: CheckpointCommand) -> Result<En
 
 /// A run that ended without its result, as an error. `what` is "the checkpoint", "the drill", …
 fn failed(what: &str, run: &RunView) -> Failure {
-    let why = run.message.as_deref().map(|message| format!(": {}", plain(message))).unwrap_or_default();
-    let message = match run.state {
-        RunState::Cancelled => format!("{what} was cancelled{why}"),
-        _ => format!("{what} failed{why}"),
+    let why = run.message.as_deref().map(|message| plain(message).into_owned());
+    let message = match (run.state, why) {
+        (RunState::Cancelled, Some(why)) if why.starts_with("cancelled") => format!("{what} was {why}"),
+        (RunState::Cancelled, why) => {
+            format!("{what} was cancelled{}", why.map(|why| format!(": {why}")).unwrap_or_default())
+        }
+        (_, Some(why)) => format!("{what} failed: {why}"),
+        (_, None) => format!("{what} failed"),
     };
     let environment = format!("{}/{}", run.environment.project, run.environment.name);
     Failure::Run {

@@ -9,7 +9,7 @@ use super::{
     failure::Failure,
     print::{
         table::Table,
-        text::{self, count, counted, plain},
+        text::{self, count, plain},
         times,
     },
     session::Session,
@@ -130,7 +130,8 @@ fn page(view: &EnvironmentView, now: OffsetDateTime) -> String {
         .components
         .iter()
         .flat_map(|component| {
-            let left_out = component.not_covered.iter().map(|what| format!("  {}: {}", component.name, plain(what)));
+            let left_out =
+                component.not_covered.iter().map(|what| format!("  {}: without {}", component.name, plain(what)));
             let recoverable = component
                 .recoverable
                 .iter()
@@ -139,10 +140,11 @@ fn page(view: &EnvironmentView, now: OffsetDateTime) -> String {
         })
         .collect();
     if !remarks.is_empty() {
-        lines.push(format!(
-            "\nNot covered, or to be had back in another way ({})",
-            counted(remarks.len() as u64, "remark", "remarks")
-        ));
+        lines.push(
+            "
+Good to know"
+                .into(),
+        );
         lines.extend(remarks);
     }
     if !view.not_in_force.is_empty() {
