@@ -117,7 +117,7 @@ describe('the main job', () => {
   });
 
   test('cat gives a file as it was, byte for byte', async () => {
-    const { bytes } = await stack.cli('checkpoint', 'cat', first.id, 'files/uploads/with spaces/und größe/kelp 1.txt'.replace('und', 'and'));
+    const { bytes } = await stack.cli('checkpoint', 'cat', first.id, 'files/uploads/with spaces/and größe/kelp 1.txt');
     assert.equal(bytes.toString(), 'a picture of a kelp\n');
     const manifest = JSON.parse((await stack.ok('checkpoint', 'cat', first.id, 'manifest.json')).stdout);
     assert.ok(manifest);
