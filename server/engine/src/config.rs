@@ -25,7 +25,7 @@ mod document;
 mod parse;
 mod put_back;
 pub(crate) use document::{Document, Entry, EnvFile};
-pub(crate) use put_back::{PutBack, put_back};
+pub(crate) use put_back::put_back;
 
 /// An env file is at most this long; anything longer is not one.
 const LONGEST: u64 = 16 * 1024 * 1024;

@@ -211,6 +211,6 @@ fn reason(components: &[ComponentDrill]) -> Option<String> {
 }
 
 /// Milliseconds since `begun`.
-pub(crate) fn elapsed(begun: std::time::Instant) -> u64 {
+pub(crate) fn elapsed(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -42,7 +42,7 @@ pub(crate) fn prepare(
     forbidden: &[PathBuf],
     parent: Option<TreeId>,
 ) -> Result<Prepared, Failure> {
-    let selection = Selection::new(path, patterns, left_out, forbidden).map_err(Failure::Said)?;
+    let selection = Selection::new(path, patterns, left_out, forbidden, None).map_err(Failure::Said)?;
     selection.readable().map_err(Failure::Said)?;
     Ok(Prepared { selection: Arc::new(selection), path: path.to_path_buf(), parent })
 }

@@ -33,7 +33,7 @@ mod run;
 
 use desk::Desk;
 pub(crate) use drill::drill;
-pub(crate) use put_back::{Before, GitRestored, check_target, put_back};
+pub(crate) use put_back::{Before, check_target, put_back};
 use repository::Repository;
 use run::Git;
 

@@ -86,11 +86,22 @@ pub(crate) fn explain(path: &Path, error: &rusqlite::Error) -> Failure {
     })
 }
 
+/// Opens the database for reading only, with room for its copy in `scratch`.
+///
+/// # Errors
+/// It is not there, not a database, or cannot be read; there is no room for the copy.
+pub(crate) fn prepare(path: &Path, scratch: &Path) -> Result<Prepared, Failure> {
+    let connection = look(path)?;
+    let bytes = |path: &Path| fs::metadata(path).map_or(0, |facts| facts.len());
+    enough_room(scratch, bytes(path).saturating_add(bytes(&beside(path, "-wal"))))?;
+    Ok(Prepared { path: path.to_path_buf(), connection })
+}
+
 /// Opens the database for reading only; its journal mode is never touched.
 ///
 /// # Errors
 /// It is not there, not a database, or cannot be read.
-pub(crate) fn prepare(path: &Path, scratch: &Path) -> Result<Prepared, Failure> {
+pub(crate) fn look(path: &Path) -> Result<Connection, Failure> {
     let facts = fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             Failure::Said(format!("{} does not exist; make it, or correct `path`", path.display()))
@@ -101,10 +112,7 @@ pub(crate) fn prepare(path: &Path, scratch: &Path) -> Result<Prepared, Failure> 
         return Err(Failure::Said(format!("{} is not a file; correct `path`", path.display())));
     }
     fs::File::open(path).map_err(|error| Failure::io(path, &error))?;
-    let wal = fs::metadata(beside(path, "-wal")).map_or(0, |wal| wal.len());
-    enough_room(scratch, facts.len().saturating_add(wal))?;
-    let connection = open(path)?;
-    Ok(Prepared { path: path.to_path_buf(), connection })
+    open(path)
 }
 
 /// Checks that `needed` bytes and a margin are free in `folder`.

@@ -93,6 +93,55 @@ impl Tools {
     /// Everything for `doctor` and the readiness page.
     #[must_use]
     pub fn report(&self) -> Vec<ToolFact> {
-        Vec::new()
+        let mut facts = vec![match &self.git {
+            Ok(version) => ToolFact { name: "git".to_owned(), version: Some(version.clone()), problem: None },
+            Err(why) => ToolFact {
+                name: "git".to_owned(),
+                version: None,
+                problem: Some(format!("components of kind `git` cannot be captured: {why}")),
+            },
+        }];
+        for install in &self.postgres {
+            let (major, minor) = install.version;
+            let at = install.bin.display();
+            let problem = if !install.has_server {
+                Some(format!(
+                    "no server in {at}: databases of version {major} cannot be drilled; install postgresql-{major}"
+                ))
+            } else if install.patched {
+                None
+            } else {
+                Some(
+                    "its pg_restore can be made to run code by a crafted archive (CVE-2026-116314); update it"
+                        .to_owned(),
+                )
+            };
+            facts.push(ToolFact {
+                name: format!("PostgreSQL {major}"),
+                version: Some(format!("{major}.{minor}")),
+                problem,
+            });
+        }
+        if self.postgres.is_empty() {
+            facts.push(ToolFact {
+                name: "PostgreSQL".to_owned(),
+                version: None,
+                problem: Some("databases cannot be captured: no pg_dump was found; install postgresql".to_owned()),
+            });
+        }
+        facts.push(ToolFact {
+            name: "SQLite".to_owned(),
+            version: Some(crate::sqlite::version().to_owned()),
+            problem: None,
+        });
+        let problem = match &self.sandbox {
+            SandboxLevel::None { why } => Some(why.clone()),
+            level if !level.takes_foreign() => {
+                Some("the weakest fence: archives from elsewhere are refused; run the server as root, or allow user namespaces".to_owned())
+            }
+            _ => None,
+        };
+        facts.push(ToolFact { name: "sandbox".to_owned(), version: Some(self.sandbox.to_string()), problem });
+        facts
     }
 }

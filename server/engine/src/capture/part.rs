@@ -201,7 +201,9 @@ impl Moment {
                     }
                     Held::Sqlite(held) => {
                         let instant = held.instant();
-                        let count = || drop(tables.fetch_add(1, Ordering::Relaxed));
+                        let count = || {
+                            tables.fetch_add(1, Ordering::Relaxed);
+                        };
                         let done = held.stream(&writer, &scratch, &cancel, &meter, &count)?;
                         from_sqlite(done, instant, &name, &writer)
                     }

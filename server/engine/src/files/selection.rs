@@ -34,6 +34,7 @@ pub(crate) struct Selection {
 
 impl Selection {
     /// `patterns` are in gitignore style, anchored at `path`; an absolute one under `path` means what it says.
+    /// `is_file` says whether the component is a single file; without it, what stands at `path` does.
     ///
     /// # Errors
     /// A pattern that is not one, or a `path` in a forbidden place; the text names it and the mend.
@@ -42,9 +43,10 @@ impl Selection {
         patterns: &[String],
         left_out: Vec<LeftOut>,
         forbidden: &[PathBuf],
+        is_file: Option<bool>,
     ) -> Result<Self, String> {
         let own = real(path);
-        let is_file = fs::symlink_metadata(&own).is_ok_and(|meta| !meta.is_dir());
+        let is_file = is_file.unwrap_or_else(|| fs::symlink_metadata(&own).is_ok_and(|meta| !meta.is_dir()));
         let (root, single) = match (is_file, own.parent(), own.file_name()) {
             (true, Some(folder), Some(name)) => (folder.to_path_buf(), Some(PathBuf::from(name))),
             _ => (own.clone(), None),
