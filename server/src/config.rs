@@ -38,7 +38,7 @@ pub struct Settings {
     pub allow_commands: Vec<Vec<String>>,
     /// Bytes that one writer into a vault may hold in memory.
     pub vault_memory: u64,
-    /// Runs that are carried out at the same time.
+    /// Runs that are carried out at the same time; 0 leaves them to other processes on the same catalogue.
     pub workers: usize,
     /// Folders with PostgreSQL's programs, looked at before the usual places.
     pub postgres_dirs: Vec<PathBuf>,
@@ -135,8 +135,8 @@ impl Settings {
             return Err(ConfigError::Refused("vault_memory_mib: at least 32 is needed".into()));
         }
         let workers = parse("HOLDFAST_WORKERS", text("HOLDFAST_WORKERS", None))?.or(file.workers).unwrap_or(2_usize);
-        if !(1..=64).contains(&workers) {
-            return Err(ConfigError::Refused("workers: give a number from 1 to 64".into()));
+        if workers > 64 {
+            return Err(ConfigError::Refused("workers: give a number from 0 (none in this process) to 64".into()));
         }
         Ok(Self {
             listen,

@@ -37,7 +37,7 @@ mod v1;
 
 pub(crate) use dashboard::options as leptos_options;
 pub use problem::ApiError;
-pub use routes::{Rule, Table};
+pub use routes::{Route, Rule, Table};
 
 /// Largest request body, in bytes.
 const BODY: usize = 1_000_000;
@@ -75,13 +75,13 @@ impl Web {
     }
 }
 
-/// The whole service.
+/// The whole service, from its table.
 ///
 /// # Errors
 /// When the public address cannot be an origin.
-pub fn router(web: Web) -> Result<Router, tower_http::csrf::ConfigError> {
+pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::ConfigError> {
     let settings = web.actions().settings().clone();
-    let (programs, people) = Table::of(&web).into_routers(&web);
+    let (programs, people) = table.into_routers(&web);
     let mut csrf = CsrfLayer::new();
     if let Some(url) = &settings.public_url {
         csrf = csrf.add_trusted_origin(url.origin().ascii_serialization())?;

@@ -11,7 +11,7 @@ use crate::{
     actions::Actions,
     auth::{self, AccessError, SignInLink},
     config::{DataDirLock, PlaceError, Settings},
-    http::{self, Web},
+    http::{self, Route, Table, Web},
     jobs::{Desk, DeskSettings},
     keys::{KeyError, ServerKey},
     store::{Store, StoreError},
@@ -73,6 +73,7 @@ pub struct Launched {
     served: JoinHandle<io::Result<()>>,
     workers: JoinHandle<()>,
     actions: Actions,
+    routes: Vec<Route>,
     _lock: DataDirLock,
 }
 
@@ -114,14 +115,16 @@ pub async fn launch_with_listener(settings: Settings, listener: TcpListener) -> 
     let actions = Actions::new(desk.clone(), key, tools, settings.clone());
     let url = settings.public_url.clone().unwrap_or(local);
     let web = Web::new(actions.clone(), url.clone(), http::leptos_options(address), cancel.clone());
-    let router = http::router(web).map_err(|error| ServeError::PublicUrl(error.to_string()))?;
-    let workers = desk.start(cancel.clone());
+    let table = Table::of(&web);
+    let routes = table.routes();
+    let router = http::router(web, table).map_err(|error| ServeError::PublicUrl(error.to_string()))?;
+    let workers = if settings.workers == 0 { tokio::spawn(async {}) } else { desk.start(cancel.clone()) };
     let stopped = cancel.clone();
     let served = tokio::spawn(async move {
         axum::serve(listener, router).with_graceful_shutdown(async move { stopped.cancelled().await }).await
     });
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
-    Ok(Launched { address, url, cancel, served, workers, actions, _lock: lock })
+    Ok(Launched { address, url, cancel, served, workers, actions, routes, _lock: lock })
 }
 
 impl Launched {
@@ -129,6 +132,12 @@ impl Launched {
     #[must_use]
     pub fn actions(&self) -> &Actions {
         &self.actions
+    }
+
+    /// Every address that it answers, with its rule.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
     }
 
     /// A new one-time link.

@@ -11,11 +11,9 @@ impl Actions {
     /// # Errors
     /// When the catalogue cannot be written.
     pub async fn sign_in_link(&self, caller: &Caller, base: &Url) -> Result<SignInLink, ActionError> {
-        let link = new_link(self.store(), base, &caller.name).await.map_err(|error| match error {
+        new_link(self.store(), base, &caller.name).await.map_err(|error| match error {
             AccessError::Store(error) => error.into(),
             other => ActionError::internal(other),
-        })?;
-        self.store().audit(&caller.name, "sign-in-link.create", "session", "").await?;
-        Ok(link)
+        })
     }
 }

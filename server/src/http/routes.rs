@@ -26,13 +26,18 @@ pub enum Rule {
 }
 
 /// One address and method.
-pub struct Row {
+#[derive(Debug, Clone)]
+pub struct Route {
     /// `GET`, …
     pub method: Method,
     /// In axum's syntax.
     pub path: String,
     /// Who may ask.
     pub rule: Rule,
+}
+
+struct Row {
+    route: Route,
     handler: MethodRouter<Web>,
 }
 
@@ -98,19 +103,20 @@ impl Table {
             tracing::error!(%method, path, "this method cannot be routed");
             return;
         };
-        self.rows.push(Row { method: method.clone(), path: path.to_owned(), rule, handler: on(filter, handler) });
+        let route = Route { method: method.clone(), path: path.to_owned(), rule };
+        self.rows.push(Row { route, handler: on(filter, handler) });
     }
 
-    /// Every row.
+    /// Every address with its rule.
     #[must_use]
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
+    pub fn routes(&self) -> Vec<Route> {
+        self.rows.iter().map(|row| row.route.clone()).collect()
     }
 
     /// The routers of programs and of people, each route behind its rule.
     pub(super) fn into_routers(self, web: &Web) -> (Router<Web>, Router<Web>) {
         let (mut programs, mut people) = (Router::new(), Router::new());
-        for Row { path, rule, handler, .. } in self.rows {
+        for Row { route: Route { path, rule, .. }, handler } in self.rows {
             let guarded = handler.layer(from_fn_with_state((web.clone(), rule), guard::check));
             if path.starts_with("/v1/") {
                 programs = programs.route(&path, guarded);

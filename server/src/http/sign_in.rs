@@ -48,7 +48,6 @@ pub(super) async fn sign_in(State(web): State<Web>, session: Session, Form(entry
         }
         let name = auth::owner();
         auth::sign_in(&session, &name).await.map_err(ActionError::internal)?;
-        web.actions().store().audit(&name, "session.create", "session", "by one-time link").await?;
         Ok::<_, ActionError>(true)
     };
     match outcome.await {

@@ -1,0 +1,11 @@
+//! The HTTP side through its own door: a real server on a port of its own, a real catalogue, no mocks.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod canaries;
+mod definitions;
+mod harness;
+mod problems;
+mod refusals;
+mod rules;
+mod signing_in;
+mod streams;
