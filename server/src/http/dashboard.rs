@@ -20,7 +20,7 @@ use leptos_axum::{
     render_app_async_with_context,
 };
 
-use super::{ApiError, Rule, Table, Web, guard, headers::content_policy};
+use super::{Rule, Table, Web, guard, headers::content_policy};
 use crate::{actions::CallerBackend, auth::Caller, site};
 
 /// Built by hand: there is no Cargo metadata where the binary runs.
@@ -62,15 +62,12 @@ async fn call(State(web): State<Web>, caller: Caller, request: Request) -> Respo
 
 /// Whatever no row answers: for a person the dashboard's own words, for everybody else a plain 404.
 pub(super) async fn not_found(State(web): State<Web>, request: Request) -> Response {
-    let wants_page = request.method() == Method::GET && !request.uri().path().starts_with("/v1/");
+    let wants_page = request.method() == Method::GET;
     match guard::person(guard::session(&request)).await {
         Ok(Some(caller)) if wants_page => {
             let mut response = render(State(web), caller, request).await;
             *response.status_mut() = StatusCode::NOT_FOUND;
             response
-        }
-        _ if request.uri().path().starts_with("/v1/") => {
-            ApiError::new(StatusCode::NOT_FOUND, "not-found", "no such address under /v1").into_response()
         }
         _ => (StatusCode::NOT_FOUND, "There is no such page.").into_response(),
     }

@@ -56,11 +56,12 @@ impl IntoResponse for ApiError {
 /// Turns whatever else answers with an error under `/v1` (the router's 404 and 405, a time-out, a panic, a body
 /// that is too large) into a problem, so that a program reads one shape only.
 pub async fn everywhere(request: Request, next: Next) -> Response {
+    let programs = request.uri().path().starts_with("/v1/");
     let response = next.run(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == MEDIA_TYPE);
-    if !is_error || is_problem {
+    if !programs || !is_error || is_problem {
         return response;
     }
     let (mut parts, body) = response.into_parts();

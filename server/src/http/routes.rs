@@ -86,6 +86,10 @@ impl Table {
         table.add(&get, "/v1/vaults/{project}/recovery-kit", HostCredential, v1::recovery_kit);
         table.add(&post, "/v1/vaults/{project}/recovery-kit/confirm", HostCredential, v1::confirm_recovery_kit);
         table.add(&post, "/v1/sign-in-links", HostCredential, v1::sign_in_link);
+        // So that no page of the dashboard, which may take any path, answers for the REST API.
+        for method in [&get, &post, &delete, &Method::PUT, &Method::PATCH] {
+            table.add(method, "/v1/{*rest}", Bearer, v1::nothing);
+        }
 
         dashboard::add_pages(&mut table, web);
         dashboard::add_server_functions(&mut table, web);

@@ -159,6 +159,10 @@ pub(super) async fn sign_in_link(State(web): State<Web>, caller: Caller) -> Answ
     Ok(axum::Json(web.actions().sign_in_link(&caller, web.base()).await?))
 }
 
+pub(super) async fn nothing() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not-found", "no such address under /v1")
+}
+
 /// The vault is read on a blocking thread, a piece at a time; when the reader stops, so does it. An error in the
 /// middle breaks the connection, so that a short file is never taken for a whole one.
 fn body(mut content: Content) -> Body {

@@ -26,7 +26,8 @@ async fn no_secret_comes_out_again() {
         answers.push_str(&answer.text().await.unwrap());
         status
     };
-    let settings = json!({ "name": "settings", "kind": "config", "variables": [{ "name": "API_KEY", "value": VALUE }] });
+    let settings =
+        json!({ "name": "settings", "kind": "config", "variables": [{ "name": "API_KEY", "value": VALUE }] });
     let files = json!({ "name": "uploads", "kind": "files", "path": uploads });
     // Nobody listens on port 1, so the probe fails and says so.
     let database = json!({ "name": "db", "kind": "postgres", "url": format!("postgres://shop:{PASSWORD}@127.0.0.1:1/shop?connect_timeout=2") });

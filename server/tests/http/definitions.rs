@@ -60,7 +60,12 @@ async fn paths_and_commands_obey_the_allow_lists_unless_the_host_speaks() {
 async fn holdfasts_own_folders_are_never_captured() {
     let server = Server::start().await;
     std::os::unix::fs::symlink(server.data(), server.folder.path().join("link")).unwrap();
-    for own in [server.data(), server.data().join("vaults"), server.folder.path().join("link"), server.data().join("server.key")] {
+    for own in [
+        server.data(),
+        server.data().join("vaults"),
+        server.folder.path().join("link"),
+        server.data().join("server.key"),
+    ] {
         let body = of(&server, json!([{ "name": "x", "kind": "files", "path": own }]));
         let (status, said) = apply(&server, &server.token, &body).await;
         assert_eq!(status, 400, "{}: {said}", own.display());

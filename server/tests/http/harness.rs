@@ -71,7 +71,11 @@ impl Server {
         let launched = launch_with_listener(settings(folder.path(), config), listener).await.unwrap();
         let token = ClientFile::read(&folder.path().join("data/client.json")).unwrap().token.expose().to_owned();
         launched.actions().store().put_credential(&token_hash(PROGRAM), "a pipeline", "program").await.unwrap();
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(std::time::Duration::from_secs(30))
+            .build()
+            .unwrap();
         Self { launched, token, folder, client }
     }
 

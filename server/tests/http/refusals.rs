@@ -33,7 +33,8 @@ async fn a_foreign_host_name_is_refused_everywhere() {
     let server = Server::start().await;
     let cookie = server.sign_in().await;
     for path in ["/healthz", "/sign-in", "/", "/v1/projects"] {
-        let request = server.host("GET", path).header(header::HOST, "rebound.evil.example").header(header::COOKIE, &cookie);
+        let request =
+            server.host("GET", path).header(header::HOST, "rebound.evil.example").header(header::COOKIE, &cookie);
         assert_eq!(request.send().await.unwrap().status(), 421, "{path}");
     }
     let ours = server.ask("GET", "/healthz").header(header::HOST, "localhost:1").send().await.unwrap();

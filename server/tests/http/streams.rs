@@ -60,7 +60,7 @@ async fn stored_then_live_without_gap_or_repetition_and_then_the_end() {
     let path = format!("/v1/runs/{id}/events");
     let reader = tokio::spawn(read(server.host("GET", &path)));
     say(&store, &claim, 20..120).await;
-    store.finish(&claim, RunState::Failed, Some("it was only a test")).await.unwrap();
+    store.finish(&claim, RunState::Failed, Some("it was only a test".into()), None).await.unwrap();
     let events = reader.await.unwrap();
     let all = sequences(&events);
     assert_eq!(all, (1..=*all.last().unwrap()).collect::<Vec<_>>());
@@ -96,7 +96,7 @@ async fn who_has_every_event_of_a_run_that_goes_on_waits_for_the_next() {
     let request = server.host("GET", &format!("/v1/runs/{id}/events")).header("last-event-id", now.to_string());
     let reader = tokio::spawn(read(request));
     tokio::time::sleep(Duration::from_millis(200)).await;
-    store.finish(&claim, RunState::Failed, Some("it was only a test")).await.unwrap();
+    store.finish(&claim, RunState::Failed, Some("it was only a test".into()), None).await.unwrap();
     assert_eq!(sequences(&reader.await.unwrap()).first(), Some(&(now + 1)));
     server.launched.stop().await.unwrap();
 }
