@@ -46,7 +46,7 @@ test-e2e: ## only the tests of the release binary; names select: make test-e2e o
 figures: ## measure: checkpoints of the demo and of a 1 GB tree, beside stock restic
 	@.ci/install
 	@$(MAKE) --no-print-directory build
-	@end2end/figures
+	@end2end/figures.mjs
 
 screenshots: ## take the README's pictures again
 	@HOLDFAST_SCREENSHOTS=end2end/screenshots .ci/test e2e browser

@@ -67,7 +67,8 @@ describe('kill -9', () => {
     for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
       try {
         const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-        if (Number(pid) !== stack.server.pid && line.includes(stack.data) && /postgres|pg_/.test(line)) found.push(line);
+        const ours = line.includes(stack.data) || line.includes(stack.scratch);
+        if (Number(pid) !== stack.server.pid && ours && /postgres|pg_/.test(line)) found.push(line);
       } catch {
         // gone meanwhile
       }

@@ -1,6 +1,6 @@
 // One demo application with one Holdfast server beside it, in a folder of its own, for one test file.
 import { spawn } from 'node:child_process';
-import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -29,12 +29,12 @@ export function postgresBin() {
 export class Stack {
   /**
    * Options: name (of the folder), scale (the shop's rows in percent; 0: no shop), env (for the server),
-   * binary, wrap (a program and arguments to put before the server), toml (text of holdfast.toml).
+   * binary, as (a program and arguments before everything, to run it as another user), uid (of that user).
    */
   static async start(options = {}) {
     const stack = new Stack(options);
     try {
-      if (stack.scale > 0) await must(join(demoScripts, 'up'), [], { env: stack.demoEnv, timeout: 300_000 });
+      if (stack.scale > 0) await stack.demo('up');
       if (options.serve !== false) await stack.serve();
     } catch (error) {
       await stack.down();
@@ -43,15 +43,17 @@ export class Stack {
     return stack;
   }
 
-  constructor({ name = 'stack', scale = 5, env = {}, binary: program = binary, wrap = [] }) {
+  constructor({ name = 'stack', scale = 5, env = {}, binary: program = binary, as = [], uid }) {
     if (!existsSync(program)) throw new Error(`${program} is missing; run make build`);
     this.home = mkdtempSync(join(process.env.HOLDFAST_TEST_DIR ?? tmpdir(), `hf-${name}-`));
     chmodSync(this.home, 0o755); // the shop's PostgreSQL runs as another user
     this.scale = scale;
     this.binary = program;
-    this.wrap = wrap;
+    this.as = as;
+    if (uid !== undefined) chownSync(this.home, uid, uid);
     this.serverEnv = env;
     this.data = join(this.home, 'holdfast');
+    this.scratch = join(this.home, 'scratch');
     this.app = join(this.home, 'app');
     this.log = join(this.home, 'server.log');
     this.yaml = join(this.app, 'holdfast.yaml');
@@ -64,11 +66,12 @@ export class Stack {
     this.port ??= await freePort();
     this.url = `http://127.0.0.1:${this.port}`;
     const log = openSync(this.log, 'a');
-    const [program, ...args] = [...this.wrap, this.binary, 'serve'];
+    const [program, ...args] = [...this.as, this.binary, 'serve'];
     this.server = spawn(program, args, {
       stdio: ['ignore', log, log],
       env: environment({
         HOLDFAST_DATA_DIR: this.data,
+        HOLDFAST_SCRATCH_DIR: this.scratch,
         HOLDFAST_LISTEN: `127.0.0.1:${this.port}`,
         HOLDFAST_PUBLIC_URL: this.url,
         HOLDFAST_URL: undefined,
@@ -111,7 +114,8 @@ export class Stack {
   /** The command line as a person on this machine uses it. */
   cli(...args) {
     const options = typeof args.at(-1) === 'object' ? args.pop() : {};
-    return run(this.binary, args, {
+    const [program, ...rest] = [...this.as, this.binary, ...args];
+    return run(program, rest, {
       timeout: 600_000,
       ...options,
       env: { HOLDFAST_DATA_DIR: this.data, HOLDFAST_URL: undefined, HOLDFAST_TOKEN: undefined, ...options.env },
@@ -197,7 +201,8 @@ export class Stack {
   }
 
   demo(script, ...args) {
-    return must(join(demoScripts, script), args, { env: this.demoEnv, timeout: 300_000 });
+    const [program, ...rest] = [...this.as, join(demoScripts, script), ...args];
+    return must(program, rest, { env: this.demoEnv, timeout: 300_000 });
   }
 
   /** A second, faster taker of orders; gives a function that stops it. */
@@ -231,7 +236,7 @@ export class Stack {
   /** Ends everything and removes the folder, unless HOLDFAST_KEEP is set. */
   async down() {
     await this.stop().catch(() => {});
-    if (this.scale > 0) await run(join(demoScripts, 'down'), [], { env: this.demoEnv });
+    if (this.scale > 0) await this.demo('down').catch(() => {});
     if (!process.env.HOLDFAST_KEEP) rmSync(this.home, { recursive: true, force: true });
   }
 }
