@@ -24,7 +24,8 @@ pub enum Followed {
     Left,
 }
 
-/// Watches `run` and shows its steps.
+/// Watches `run` and shows its steps. `interrupts` are listened to since before the run was asked for, so that there
+/// is no moment in which Ctrl-C would leave a run behind.
 ///
 /// # Errors
 /// When the server stays away for longer than a restart takes, or refuses.
@@ -33,8 +34,8 @@ pub async fn follow(
     output: &Output,
     run: RunView,
     steps: &mut Steps<'_>,
+    mut interrupts: Interrupts,
 ) -> Result<Followed, Failure> {
-    let mut interrupts = Interrupts::new()?;
     let mut events = Events::new(client, run);
     let mut cancelled = false;
     loop {
@@ -83,23 +84,56 @@ fn leave(run: &RunView, steps: &mut Steps<'_>) -> Result<Followed, Failure> {
 }
 
 /// Ctrl-C, and the polite signal to end.
-struct Interrupts {
+#[derive(Debug)]
+pub struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
     terminated: bool,
+    kept: bool,
 }
 
 impl Interrupts {
-    fn new() -> Result<Self, Failure> {
+    /// From now on they no longer end this process.
+    ///
+    /// # Errors
+    /// When the system does not let us listen.
+    pub fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|source| Failure::Io { what: "listening for Ctrl-C".into(), source });
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
             terminated: false,
+            kept: false,
         })
     }
 
+    /// Waits for the answer to a request that starts a run. One interrupt is kept for the run, because it may have
+    /// been started already; none when a second one came.
+    ///
+    /// # Errors
+    /// As the request.
+    pub async fn during<T>(&mut self, request: impl Future<Output = Result<T, Failure>>) -> Result<Option<T>, Failure> {
+        tokio::pin!(request);
+        loop {
+            tokio::select! {
+                answer = &mut request => return answer.map(Some),
+                () = self.heard() => {
+                    if self.kept {
+                        return Ok(None);
+                    }
+                    self.kept = true;
+                }
+            }
+        }
+    }
+
     async fn next(&mut self) {
+        if !std::mem::take(&mut self.kept) {
+            self.heard().await;
+        }
+    }
+
+    async fn heard(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => self.terminated = true,

@@ -176,6 +176,11 @@ fn a_name_that_means_two_environments_is_an_error_that_lists_them() {
     let listed = server.run(&["env", "list"]).expect(0).out;
     assert_eq!(listed.lines().count(), 3, "{listed}");
     server.run(&["checkpoint", "show", "chk_00000000000000000000"]).expect(1);
+    // A credential of another server opens nothing, and the answer says which one would.
+    let ran = server.command().args(["env", "list"]).env("HOLDFAST_TOKEN", "hfk_other").output().unwrap();
+    let err = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(err.contains("client.json") && !err.contains("hfk_other"), "{err}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use holdfast_model::{
 use super::super::{
     Ending,
     failure::Failure,
-    follow::{Followed, follow},
+    follow::{Followed, Interrupts, follow},
     print::{
         steps::{Show, Steps},
         text::{self, plain},
@@ -112,14 +112,17 @@ impl CreateArguments {
 pub async fn run(session: &Session<'_>, arguments: CreateArguments) -> Result<Ending, Failure> {
     let client = session.client()?;
     let output = session.output;
-    let run = client.create(&arguments.request()).await?;
+    let mut interrupts = Interrupts::new()?;
+    let Some(run) = interrupts.during(client.create(&arguments.request())).await? else {
+        return Ok(Ending::Left);
+    };
     if arguments.no_wait {
         return started(session, &run, arguments.quiet);
     }
     let show = if arguments.quiet { Show::Nothing } else { Show::Steps };
     let mut steps = Steps::new(output, show);
     steps.line(format!("Creating checkpoint for environment: {}\n", run.environment.name))?;
-    let run = match follow(&client, output, run, &mut steps).await? {
+    let run = match follow(&client, output, run, &mut steps, interrupts).await? {
         Followed::Ended(run) => run,
         Followed::Left => return Ok(Ending::Left),
     };

@@ -6,7 +6,7 @@ use holdfast_model::state::RunState;
 use super::super::{
     Ending,
     failure::Failure,
-    follow::{Followed, follow},
+    follow::{Followed, Interrupts, follow},
     print::{
         steps::{Show, Steps},
         text::{self, plain},
@@ -31,10 +31,13 @@ pub async fn run(session: &Session<'_>, arguments: DrillArguments) -> Result<End
     let client = session.client()?;
     let output = session.output;
     let id = client.checkpoint(&arguments.id).await?.id;
-    let run = client.drill(id.as_str()).await?;
+    let mut interrupts = Interrupts::new()?;
+    let Some(run) = interrupts.during(client.drill(id.as_str())).await? else {
+        return Ok(Ending::Left);
+    };
     let mut steps = Steps::new(output, if arguments.verbose { Show::Everything } else { Show::Steps });
     steps.line(format!("Drilling {id}\n"))?;
-    let run = match follow(&client, output, run, &mut steps).await? {
+    let run = match follow(&client, output, run, &mut steps, interrupts).await? {
         Followed::Ended(run) => run,
         Followed::Left => return Ok(Ending::Left),
     };

@@ -15,7 +15,7 @@ use super::super::{
     client::Client,
     confirm,
     failure::Failure,
-    follow::{Followed, follow},
+    follow::{Followed, Interrupts, follow},
     print::{
         steps::{Show, Steps},
         table::Table,
@@ -81,9 +81,12 @@ pub async fn run(session: &Session<'_>, arguments: RestoreArguments) -> Result<E
         }
     }
     let request = RestoreCheckpoint { components: arguments.components.clone(), backup: !arguments.no_backup };
-    let run = client.restore(view.id.as_str(), &request).await?;
+    let mut interrupts = Interrupts::new()?;
+    let Some(run) = interrupts.during(client.restore(view.id.as_str(), &request)).await? else {
+        return Ok(Ending::Left);
+    };
     let mut steps = Steps::new(output, if arguments.verbose { Show::Everything } else { Show::Steps });
-    let run = match follow(&client, output, run, &mut steps).await? {
+    let run = match follow(&client, output, run, &mut steps, interrupts).await? {
         Followed::Ended(run) => run,
         Followed::Left => return Ok(Ending::Left),
     };

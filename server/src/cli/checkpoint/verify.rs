@@ -8,7 +8,7 @@ use super::super::{
     Ending,
     client::Client,
     failure::Failure,
-    follow::{Followed, follow},
+    follow::{Followed, Interrupts, follow},
     print::{
         steps::{Show, Steps},
         text, times,
@@ -49,9 +49,12 @@ pub async fn carry_out(
     show: Show,
 ) -> Result<Option<(CheckpointView, Ending)>, Failure> {
     let mut steps = Steps::new(session.output, show);
-    let run = client.verify(view.id.as_str()).await?;
+    let mut interrupts = Interrupts::new()?;
+    let Some(run) = interrupts.during(client.verify(view.id.as_str())).await? else {
+        return Ok(None);
+    };
     steps.line(format!("Verifying {}\n", view.id))?;
-    let run = match follow(client, session.output, run, &mut steps).await? {
+    let run = match follow(client, session.output, run, &mut steps, interrupts).await? {
         Followed::Ended(run) => run,
         Followed::Left => return Ok(None),
     };

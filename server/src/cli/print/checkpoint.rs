@@ -78,7 +78,7 @@ fn states(view: &CheckpointView, run: Option<&RunView>, now: OffsetDateTime) -> 
         None => "no drill has been run; run one with `drill`".into(),
     };
     let protection_fact = match view.protection {
-        Protection::None => "nothing but a question stands before its deletion",
+        Protection::None => "no tag and no lock keeps it",
         Protection::Tagged => "a tag keeps it",
         Protection::Locked => "it is locked",
     };
@@ -171,7 +171,10 @@ fn gaps(view: &CheckpointView) -> Option<String> {
     if view.skipped.is_empty() && view.not_covered.is_empty() {
         return None;
     }
-    let mut lines = vec![format!("Not in it: {} skipped", view.skipped.len())];
+    let mut lines = vec![match view.skipped.len() {
+        0 => "Not in it".to_owned(),
+        skipped => format!("Not in it: {skipped} skipped"),
+    }];
     for skipped in view.skipped.iter().take(ENTRIES) {
         lines.push(format!(
             "  {} {}: {} ({})",

@@ -55,13 +55,21 @@ impl<'a> Steps<'a> {
     pub fn event(&mut self, event: &Event) -> Result<(), Failure> {
         match &event.body {
             EventBody::State { .. } => Ok(()),
-            EventBody::Step { step, title, state, detail, .. } => self.step(step, title, *state, detail.as_deref()),
+            EventBody::Step { step, title, state, component, detail } => {
+                let title = match component {
+                    Some(component) => format!("{}: {}", plain(title), plain(component)),
+                    None => plain(title).into_owned(),
+                };
+                self.step(step, title, *state, detail.as_deref())
+            }
             EventBody::Progress { step, files, bytes, total, tables, current, .. } => {
                 self.sizes.insert(step.clone(), *bytes);
                 if let Some(bar) = self.going.get(step) {
                     if let Some(total) = total.filter(|total| *total > 0) {
                         bar.set_length(total);
                         bar.set_style(measured());
+                    } else if *bytes > 0 {
+                        bar.set_style(counting());
                     }
                     bar.set_position(*bytes);
                     bar.set_message(doing(*files, *tables, current.as_deref()));
@@ -127,8 +135,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    fn step(&mut self, step: &str, title: &str, state: StepState, detail: Option<&str>) -> Result<(), Failure> {
-        let title = plain(title).into_owned();
+    fn step(&mut self, step: &str, title: String, state: StepState, detail: Option<&str>) -> Result<(), Failure> {
         if state == StepState::Started {
             if let Some(bars) = &self.bars {
                 let bar = bars.add(ProgressBar::new_spinner().with_style(spinning()).with_prefix(title));
@@ -196,12 +203,16 @@ fn doing(files: u64, tables: u64, current: Option<&str>) -> String {
 }
 
 fn spinning() -> ProgressStyle {
-    styled("  {spinner} {prefix}  {decimal_bytes} {wide_msg:.dim}")
+    styled("  {spinner} {prefix} … {wide_msg:.dim}")
+}
+
+fn counting() -> ProgressStyle {
+    styled("  {spinner} {prefix} … {decimal_bytes} {decimal_bytes_per_sec} {wide_msg:.dim}")
 }
 
 fn measured() -> ProgressStyle {
     styled(
-        "  {spinner} {prefix}  {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {wide_msg:.dim}",
+        "  {spinner} {prefix} … {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {wide_msg:.dim}",
     )
 }
 
