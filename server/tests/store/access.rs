@@ -1,0 +1,76 @@
+//! Credentials, links, sessions, the server key, and what the catalogue must not hold.
+
+use holdfast::{
+    keys::ServerKey,
+    store::{Store, StoreError},
+};
+use time::{Duration, OffsetDateTime};
+
+use crate::catalogue::{CANARY, Catalogue};
+
+crate::on_both!(
+    a_link_works_once_and_not_after_its_time,
+    sessions_end,
+    a_credential_is_known_by_its_hash,
+    another_server_key_is_refused,
+    definitions_are_wrapped,
+);
+
+async fn a_link_works_once_and_not_after_its_time(c: &Catalogue) {
+    let soon = OffsetDateTime::now_utc() + Duration::minutes(5);
+    c.store.put_link("h1", "ada", soon).await.unwrap();
+    let both = tokio::join!(c.store.take_link("h1"), c.store.take_link("h1"));
+    assert_eq!(u8::from(both.0.unwrap()) + u8::from(both.1.unwrap()), 1, "exactly one gets in");
+    assert!(!c.store.take_link("h1").await.unwrap());
+    c.store.put_link("h2", "ada", OffsetDateTime::now_utc() - Duration::seconds(1)).await.unwrap();
+    assert!(!c.store.take_link("h2").await.unwrap());
+    assert!(!c.store.take_link("unknown").await.unwrap());
+}
+
+async fn sessions_end(c: &Catalogue) {
+    let soon = OffsetDateTime::now_utc() + Duration::hours(1);
+    c.store.put_session("s", r#"{"a":1}"#, soon).await.unwrap();
+    c.store.put_session("s", r#"{"a":2}"#, soon).await.unwrap();
+    assert_eq!(c.store.session("s").await.unwrap().as_deref(), Some(r#"{"a":2}"#));
+    c.store.put_session("old", "{}", OffsetDateTime::now_utc() - Duration::seconds(1)).await.unwrap();
+    assert!(c.store.session("old").await.unwrap().is_none());
+    assert_eq!(c.store.delete_expired_sessions().await.unwrap(), 1);
+    c.store.delete_session("s").await.unwrap();
+    assert!(c.store.session("s").await.unwrap().is_none());
+}
+
+async fn a_credential_is_known_by_its_hash(c: &Catalogue) {
+    c.store.put_credential("hash", "this machine", "host").await.unwrap();
+    c.store.put_credential("hash", "this machine", "host").await.expect("twice is no error");
+    assert_eq!(c.store.credential("hash").await.unwrap().unwrap().kind, "host");
+    assert!(c.store.credential("other").await.unwrap().is_none());
+    c.sql("update credential set revoked_at = 1").await;
+    assert!(c.store.credential("hash").await.unwrap().is_none());
+}
+
+async fn another_server_key_is_refused(c: &Catalogue) {
+    c.store.check_key(&c.key).await.unwrap();
+    let other = ServerKey::load_or_create(&c.folder.path().join("other.key")).unwrap();
+    let again = Store::open(&c.url).await.unwrap();
+    assert!(matches!(again.check_key(&other).await, Err(StoreError::WrongServerKey)));
+    again.check_key(&c.key).await.expect("the first one stays");
+}
+
+async fn definitions_are_wrapped(c: &Catalogue) {
+    let environment = c.environment("p", "e").await;
+    let raw = c.store.raw_definition(&c.key, &environment).await.unwrap();
+    assert!(String::from_utf8_lossy(&raw).contains(CANARY));
+    let view = c.store.environment_view(&environment).await.unwrap();
+    assert!(!serde_json::to_string(&view).unwrap().contains(CANARY));
+    let other = ServerKey::load_or_create(&c.folder.path().join("other.key")).unwrap();
+    assert!(matches!(c.store.raw_definition(&other, &environment).await, Err(StoreError::Key(_))));
+    if !c.file().exists() {
+        return;
+    }
+    c.store.close().await;
+    for entry in std::fs::read_dir(c.file().parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes()), "{}", path.display());
+    }
+}
