@@ -86,12 +86,12 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Result<Ending, Failu
         Command::Serve(arguments) => session::serve(&session, arguments).await,
         Command::Apply(arguments) => apply::run(&session, arguments).await,
         Command::Env(command) => environment::run(&session, command).await,
-        Command::Checkpoint(command) => checkpoint::run(&session, command).await,
+        Command::Checkpoint(command) => checkpoint::run(&session, *command).await,
         Command::Logs(arguments) => logs::run(&session, arguments).await,
         Command::Vault(command) => vault::run(&session, command).await,
         Command::SignInLink => sign_in_link::run(&session).await,
         Command::Doctor => session::doctor(&session).await,
-        Command::Completions(arguments) => completions::run(&session, arguments),
+        Command::Completions(arguments) => completions::run(&session, &arguments),
         Command::Version => version::run(&session),
     }
 }

@@ -74,7 +74,7 @@ pub enum Command {
     Env(EnvironmentCommand),
     /// Create, list, show, verify, drill, restore and delete checkpoints
     #[command(subcommand)]
-    Checkpoint(CheckpointCommand),
+    Checkpoint(Box<CheckpointCommand>),
     /// Show what happened in an environment's runs
     Logs(LogsArguments),
     /// What is needed to read a vault without Holdfast

@@ -20,7 +20,7 @@ pub struct CompletionsArguments {
 }
 
 /// Prints the script.
-pub fn run(session: &Session<'_>, arguments: CompletionsArguments) -> Result<Ending, Failure> {
+pub fn run(session: &Session<'_>, arguments: &CompletionsArguments) -> Result<Ending, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "holdfast", &mut script);
     session.output.bytes(&script)?;

@@ -86,14 +86,16 @@ fn a_checkpoint_is_taken_proven_put_back_and_deleted() {
     let restored = server.run(&["checkpoint", "restore", &id]).expect(0).out;
     assert_eq!(shop.orders(), 500);
     assert_eq!(fs::read_to_string(shop.folder.join("uploads/logo.svg")).unwrap(), "<svg/>\n");
-    for word in ["Restored", "uploads, search", "shop/production", "shop.example.org:8000", "Next: ", "To undo: "] {
+    for word in
+        ["Restored", "uploads, search", "shop/production", "shop.example.org:8000", "Kept: ", "Next: ", "To undo: "]
+    {
         assert!(restored.contains(word), "{word}: {restored}");
     }
     // `latest` never means the safety checkpoint.
     assert_eq!(server.run(&["checkpoint", "show", "latest", "--json"]).expect(0).json()["id"], id.as_str());
     // Without a terminal nothing dangerous happens unless it was said.
     let asked = server.run(&["checkpoint", "restore", &id, "--no-backup"]).expect(1);
-    assert!(asked.out.contains("this would be lost"), "{}", asked.out);
+    assert!(asked.out.contains("no checkpoint would hold what changed since"), "{}", asked.out);
     assert!(asked.err.contains("--yes"), "{}", asked.err);
     server.run(&["checkpoint", "restore", &id, "--components", "database", "--no-backup", "--yes"]).expect(0);
 

@@ -124,37 +124,36 @@ fn chosen<'v>(view: &'v CheckpointView, words: &[String]) -> Result<Vec<&'v Comp
     Ok(view.components.iter().filter(|part| words.is_empty() || words.iter().any(|word| means(word, part))).collect())
 }
 
-/// What no copy would hold without a safety checkpoint.
+/// What no checkpoint would hold without a safety checkpoint, and where alone it would be kept.
 fn losses(
     view: &CheckpointView,
     environment: &EnvironmentView,
     chosen: &[&ComponentSize],
     now: OffsetDateTime,
 ) -> String {
-    let mut table = Table::new(&["COMPONENT", "LOCATION", "WHAT WOULD BE LOST"]).indented(2);
+    let mut table = Table::new(&["COMPONENT", "LOCATION", "KEPT ONLY AS"]).indented(2);
     for part in chosen {
         let location = environment.components.iter().find(|known| known.name == part.name);
-        let lost = match part.kind {
-            Kind::Postgres | Kind::Mysql => "nothing at once: the replaced database stays under another name",
-            Kind::Sqlite | Kind::Redis => "every write since then",
-            Kind::Files => "the content of files that have changed since then",
-            Kind::Git => "refs that have moved since then; uncommitted work is never discarded",
-            Kind::Config => "values that have changed since then",
-            Kind::Process | Kind::Container | Kind::Network => "its present state",
+        let kept = match part.kind {
+            Kind::Postgres | Kind::Mysql => "the old database, under another name",
+            Kind::Sqlite | Kind::Config => "the old file, in a trash folder",
+            Kind::Files => "replaced and newer files, in a trash folder",
+            Kind::Git => "commits and uncommitted work, in the repository itself",
+            Kind::Redis | Kind::Process | Kind::Container | Kind::Network => "nothing: it is lost",
         };
         let location = location.map(|known| plain(&known.location).into_owned()).unwrap_or_default();
-        table.row(vec![part.name.to_string(), location, lost.into()]);
+        table.row(vec![part.name.to_string(), location, kept.into()]);
     }
     let newest = match &environment.latest {
         Some(latest) if latest.created_at > view.created_at => format!(
-            "\nThe newest checkpoint, {}, holds the state of {}; what came after that is in no checkpoint.",
+            "\nThe newest checkpoint, {}, holds the state of {}; what came after that is in none.",
             latest.id,
             times::moment_and_age(latest.created_at, now)
         ),
         _ => String::new(),
     };
     format!(
-        "Without a safety checkpoint, this would be lost of what changed since {}:\n\n{}\n{newest}",
+        "Without a safety checkpoint, no checkpoint would hold what changed since {}.\nIt would lie on this host alone, until somebody removes it:\n\n{}\n{newest}",
         times::moment_and_age(view.created_at, now),
         table.render()
     )
@@ -204,8 +203,10 @@ fn summary(
         lines.push(format!("  State:       {}: {}", text::run_state(run.state), message.unwrap_or_default()));
     }
     lines.push(String::new());
+    if next.is_empty() {
+        next.push(format!("holdfast env status {}/{}", environment.project, environment.name));
+    }
     lines.extend(next.into_iter().map(|command| format!("Next: {command}")));
-    lines.push(format!("Next: holdfast env status {}/{}", environment.project, environment.name));
     if let Some(safety) = safety {
         lines.push(format!("To undo: holdfast checkpoint restore {safety}"));
     }
