@@ -5,11 +5,15 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::Settings;
+
+/// How long the lock of another server is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -110,14 +114,19 @@ fn lock(data_dir: &Path) -> Result<DataDirLock, PlaceError> {
         .mode(0o600)
         .open(&path)
         .map_err(failed)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            let holder = if holder.trim().is_empty() { "unknown".into() } else { holder.trim().to_owned() };
-            return Err(PlaceError::InUse { path: data_dir.to_owned(), holder });
+    let begun = Instant::now();
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            // A server that is just ending, or a child of it that has not begun its own program yet, lets go at once.
+            Err(rustix::io::Errno::WOULDBLOCK) if begun.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 20),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let holder = std::fs::read_to_string(&path).unwrap_or_default();
+                let holder = if holder.trim().is_empty() { "unknown".into() } else { holder.trim().to_owned() };
+                return Err(PlaceError::InUse { path: data_dir.to_owned(), holder });
+            }
+            Err(error) => return Err(failed(error.into())),
         }
-        Err(error) => return Err(failed(error.into())),
     }
     file.set_len(0).map_err(failed)?;
     io::Write::write_all(&mut &file, std::process::id().to_string().as_bytes()).map_err(failed)?;

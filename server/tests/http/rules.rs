@@ -20,7 +20,9 @@ fn asks_for(route: &Route, server: &Server) -> RequestBuilder {
 }
 
 async fn status(request: RequestBuilder) -> StatusCode {
-    request.send().await.unwrap().status()
+    let answer = request.send().await.unwrap();
+    assert!(answer.status() < StatusCode::INTERNAL_SERVER_ERROR, "{}: {}", answer.url(), answer.status());
+    answer.status()
 }
 
 #[tokio::test]
