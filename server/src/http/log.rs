@@ -23,7 +23,7 @@ pub async fn requests(mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     async move {
         let mut response = next.run(request).await;
-        let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis());
+        let (status, ms) = (response.status().as_u16(), u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         if status >= 500 {
             tracing::error!(%method, path, status, ms, "answered");
         } else if path.starts_with("/pkg/") || route == "/healthz" || route == "/readyz" {
