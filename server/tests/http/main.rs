@@ -1,5 +1,5 @@
 //! The HTTP side through its own door: a real server on a port of its own, a real catalogue, no mocks.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value, missing_docs)]
 
 mod canaries;
 mod definitions;
