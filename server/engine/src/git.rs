@@ -274,6 +274,17 @@ impl Held {
             Some(commit) => Some(self.desk.git().line(&["rev-parse", &format!("{commit}^{{tree}}")])?),
             None => None,
         };
+        // The same work on the same commit is the same object in every checkpoint, so that it is stored once.
+        let date = match &self.head {
+            Some(commit) => self
+                .desk
+                .git()
+                .line(&["show", "-s", "--no-show-signature", "--format=%ct", commit])?
+                .parse()
+                .unwrap_or(0),
+            None => 0,
+        };
+        let when = OffsetDateTime::from_unix_timestamp(date).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let parents: Vec<&str> = self.head.iter().map(String::as_str).collect();
         let empty = self.head.is_none() && self.desk.git().run(&["ls-files", "-z"])?.is_empty();
         let clean = empty || (work.index == base && base.as_deref() == Some(work.work_tree.as_str()));
@@ -281,10 +292,10 @@ impl Held {
             return Ok((false, not_covered));
         }
         if let Some(tree) = &work.index {
-            let commit = self.desk.commit(tree, &parents, self.instant, "What was staged")?;
+            let commit = self.desk.commit(tree, &parents, when, "What was staged")?;
             self.refs.insert(INDEX.to_owned(), commit);
         }
-        let commit = self.desk.commit(&work.work_tree, &parents, self.instant, "Uncommitted work")?;
+        let commit = self.desk.commit(&work.work_tree, &parents, when, "Uncommitted work")?;
         self.refs.insert(WORK_TREE.to_owned(), commit);
         Ok((true, not_covered))
     }

@@ -6,51 +6,56 @@ const ESCAPED_DOLLAR: char = '\u{E001}';
 
 /// Names and values in the file's order, with `$NAME` as written.
 ///
-/// A file that is not strictly dotenv (values with bare spaces, as Docker takes them) is read line by line.
+/// An entry that is not strictly dotenv (a value with bare spaces) is read as Docker does: all up to the line's end.
 ///
 /// # Errors
 /// The number of the line that is not `NAME=value`; never its content.
 pub(crate) fn env_file(bytes: &[u8]) -> Result<Vec<(String, String)>, String> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| "the env file is not UTF-8 text; its bytes are kept, its variables are not listed".to_owned())?;
-    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    if !text.contains([DOLLAR, ESCAPED_DOLLAR])
-        && let Some(pairs) = strictly(text)
-    {
-        return Ok(pairs);
+    let lines: Vec<&str> = text.strip_prefix('\u{FEFF}').unwrap_or(text).lines().collect();
+    let (mut pairs, mut at) = (Vec::new(), 0);
+    while let Some(line) = lines.get(at) {
+        let (found, used) = match entry(&lines[at..]) {
+            Some(found) => found,
+            None => (plain(line).map(|pair| vec![pair]).ok_or_else(|| {
+                let number = at + 1;
+                format!("line {number} of the env file is not NAME=value; the file is kept as it is, its variables are not listed")
+            })?, 1),
+        };
+        pairs.extend(found);
+        at += used;
     }
-    by_line(text)
+    Ok(pairs)
+}
+
+/// The entry that begins with the first line, and how many lines it takes; a quoted value may take several.
+fn entry(lines: &[&str]) -> Option<(Vec<(String, String)>, usize)> {
+    let first = lines.first()?;
+    let opens = first.split_once('=').is_some_and(|(_, value)| value.trim_start().starts_with(['"', '\'']));
+    // Longer than any key or certificate; a quote that is never closed is not looked for in the whole file.
+    let longest = if opens { lines.len().min(512) } else { 1 };
+    (1..=longest).find_map(|used| strictly(&lines[..used].join("\n")).map(|pairs| (pairs, used)))
 }
 
 fn strictly(text: &str) -> Option<Vec<(String, String)>> {
+    if text.contains([DOLLAR, ESCAPED_DOLLAR]) {
+        return None;
+    }
     let hidden = text.replace("\\$", &ESCAPED_DOLLAR.to_string()).replace('$', &DOLLAR.to_string());
     let shown = |value: String| value.replace(ESCAPED_DOLLAR, "\\$").replace(DOLLAR, "$");
     dotenvy::from_read_iter(hidden.as_bytes()).map(|pair| pair.ok().map(|(name, value)| (name, shown(value)))).collect()
 }
 
-fn by_line(text: &str) -> Result<Vec<(String, String)>, String> {
-    let mut pairs = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let pair = line.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
-        match pair.filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace)) {
-            Some((name, value)) => {
-                let bare = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
-                pairs.push((name.to_owned(), bare.unwrap_or(value).to_owned()));
-            }
-            None => {
-                let number = index + 1;
-                return Err(format!(
-                    "line {number} of the env file is not NAME=value; the file is kept as it is, its variables are not listed"
-                ));
-            }
-        }
+fn plain(line: &str) -> Option<(String, String)> {
+    let line = line.trim();
+    let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+    let (name, value) = (name.trim(), value.trim());
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return None;
     }
-    Ok(pairs)
+    let bare = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
+    Some((name.to_owned(), bare.unwrap_or(value).to_owned()))
 }
 
 #[cfg(test)]

@@ -1,0 +1,10 @@
+//! The engine through its public door: real files, real git, real SQLite with a writer, a real vault.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod bench;
+mod config;
+mod files;
+mod git;
+mod moments;
+mod restore;
+mod sqlite;
