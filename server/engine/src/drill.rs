@@ -186,7 +186,13 @@ fn reason(components: &[ComponentDrill]) -> Option<String> {
     let worst = components.iter().min_by_key(|component| component.verdict)?;
     let sentence = |text: String| {
         let text = text.trim_end_matches('.');
-        if text.starts_with(char::is_uppercase) { format!("{text}.") } else { format!("The drill found {text}.") }
+        let is_a_thing = text.starts_with(|first: char| first.is_ascii_digit())
+            || ["other ", "another ", "no ", "a ", "damaged "].iter().any(|word| text.starts_with(word));
+        match text {
+            _ if text.starts_with(char::is_uppercase) => format!("{text}."),
+            _ if is_a_thing => format!("The drill found {text}."),
+            _ => format!("The drill found that {text}."),
+        }
     };
     match worst.verdict {
         Proof::Failed => first_fault(worst).map(sentence),

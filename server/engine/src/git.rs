@@ -188,19 +188,17 @@ impl Held {
             Kept { writer, meter, cancel, nodes: Vec::new(), size: 0, stored: 0, skipped: self.skipped.clone() };
         let mut ways = String::from("../original/objects\n");
         kept.original(&self.repository, parent("original"))?;
+        let all: holdfast_vault::Filter = Arc::new(|_, _| true);
+        let filter: holdfast_vault::Filter =
+            Arc::new(|path, _| !is_passing(path) && path != Path::new("info/alternates"));
         for (number, store) in self.repository.borrowed().iter().enumerate() {
             let name = format!("borrowed-{number}");
-            kept.directory(
-                &name,
-                store,
-                parent(&name),
-                Arc::new(|path, _| !is_passing(path) && path != Path::new("info/alternates")),
-            )?;
+            kept.directory(&name, store, parent(&name), &filter)?;
             ways.push_str(&format!("../{name}\n"));
         }
         let objects = self.desk.dir.join("objects");
         std::fs::write(objects.join("info/alternates"), ways).map_err(|error| Failure::io(&objects, &error))?;
-        kept.directory("objects", &objects, parent("objects"), Arc::new(|_, _| true))?;
+        kept.directory("objects", &objects, parent("objects"), &all)?;
         let head = match (&self.branch, &self.head) {
             (Some(branch), _) => format!("ref: {}\n", full_branch(branch)),
             (None, Some(commit)) => format!("{commit}\n"),
@@ -347,9 +345,9 @@ impl Kept<'_> {
         name: &str,
         root: &Path,
         parent: Option<TreeId>,
-        filter: holdfast_vault::Filter,
+        filter: &holdfast_vault::Filter,
     ) -> Result<(), Failure> {
-        let archived = self.archive(root, parent, &filter)?;
+        let archived = self.archive(root, parent, filter)?;
         self.take(name, archived);
         Ok(())
     }

@@ -37,9 +37,12 @@ pub(crate) fn drill(
     let sealed = component.ledger.clone().unwrap_or_default();
     let file = scratch.join(format!("{}.sqlite", component.name));
     match fetch(vault, dir, &file, &ctx.cancel, meter) {
-        Ok(bytes) => {
-            book.equal("size of the image", component.size, bytes, "the image has another size than was sealed")
-        }
+        Ok(bytes) => book.equal(
+            "size of the image",
+            component.size.to_string(),
+            bytes.to_string(),
+            "the image has another size than was sealed",
+        ),
         Err(Fetch::Copy(message)) => book.fail("read the image", message),
         Err(Fetch::Host(failure)) => return Err(failure),
     }
@@ -126,7 +129,7 @@ fn integrity(copy: &Connection, book: &mut Book<'_>, gaps: &mut Vec<Gap>) {
         .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect());
     match found {
         Ok(lines) => {
-            book.equal("integrity_check", "ok", &lines.join("; "), "SQLite's integrity check finds faults in the copy")
+            book.equal("integrity_check", "ok", lines.join("; "), "SQLite's integrity check finds faults in the copy")
         }
         // An extension that only the application has: SQLite cannot look into what belongs to it.
         Err(error)
@@ -169,9 +172,12 @@ fn compare(sealed: &Ledger, found: &Ledger, book: &mut Book<'_>) {
     }
     for (object, definition) in &sealed.objects {
         match found.objects.get(object) {
-            Some(now) => {
-                book.equal(object, definition, now, &format!("another definition of {object} than was sealed"))
-            }
+            Some(now) => book.equal(
+                object,
+                definition.as_str(),
+                now.as_str(),
+                &format!("another definition of {object} than was sealed"),
+            ),
             None => book.fail(object, format!("no {object}, which was sealed")),
         }
     }
@@ -192,8 +198,8 @@ struct Book<'a> {
 }
 
 impl Book<'_> {
-    fn equal(&mut self, name: &str, expected: impl ToString, found: impl ToString, message: &str) {
-        let (expected, found) = (expected.to_string(), found.to_string());
+    fn equal(&mut self, name: &str, expected: impl Into<String>, found: impl Into<String>, message: &str) {
+        let (expected, found) = (expected.into(), found.into());
         let passed = expected == found;
         self.enter(name, passed, Some(expected), Some(found), (!passed).then(|| message.to_owned()));
     }

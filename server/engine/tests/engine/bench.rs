@@ -89,6 +89,7 @@ impl Bench {
     }
 
     /// A definition of these components and further keys.
+    #[allow(clippy::needless_pass_by_value)]
     pub fn define(&self, components: serde_json::Value, more: serde_json::Value) -> Definition {
         let mut whole = serde_json::json!({"project": "shop", "environment": "test", "components": components});
         whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
