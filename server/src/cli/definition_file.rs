@@ -134,7 +134,7 @@ mod tests {
                 "holdfast.yaml:4:",
                 "exclude",
             ),
-            (&format!("{HEAD}components:\n  - name: a\n\tkind: git\n"), "holdfast.yaml:5:", ""),
+            (&format!("{HEAD}components:\n  - name: a\n\tkind: git\n"), "holdfast.yaml:4:11: ", "tab"),
             (&format!("{HEAD}components: [\n"), "holdfast.yaml:", ""),
             (&format!("{HEAD}components: []\n"), "holdfast.yaml:3:13: ", "is empty"),
             (
@@ -148,7 +148,7 @@ mod tests {
                 &format!(
                     "{HEAD}components:\n  - {{name: a, kind: git, path: .}}\ndrill:\n  smoke:\n    - {{component: db, sql: select 1}}\n"
                 ),
-                "holdfast.yaml:6:19: ",
+                "holdfast.yaml:7:19: ",
                 "not a database component",
             ),
             (
