@@ -106,7 +106,7 @@ describe('the dashboard', () => {
     });
     const times = [];
     for (let attempt = 0; attempt < 5 && !(Math.min(...times) < 100); attempt += 1) {
-      await until('nothing runs', async () => !(await stack.api('GET', '/v1/runs')).body.items?.some?.((run) => run.ended_at === null), { timeout: 120_000 });
+      await until('nothing runs', async () => (await stack.runs()).every((run) => run.ended_at !== null), { timeout: 120_000 });
       await open(page, environment);
       await backUp(page).click();
       await page.waitForFunction(() => globalThis.firstEvent !== undefined, undefined, { timeout: 10_000 });
@@ -169,11 +169,8 @@ describe('the dashboard', () => {
     await page.goto(`${stack.url}/checkpoints/${made.id}`);
     await page.getByRole('button', { name: /drill/i }).first().click();
     await page.waitForLoadState();
-    const runs = async () => (await stack.api('GET', '/v1/runs')).body;
-    await until('the drill has run', async () => {
-      const list = await runs();
-      return (list.items ?? list).some((run) => run.kind === 'drill' && run.checkpoint === made.id && run.state === 'succeeded');
-    }, { timeout: 120_000 });
+    const drilled = (run) => run.kind === 'drill' && run.checkpoint === made.id && run.state === 'succeeded';
+    await until('the drill has run', async () => (await stack.runs()).some(drilled), { timeout: 120_000 });
     await context.close();
   });
 

@@ -40,8 +40,7 @@ describe('kill -9', () => {
 
     const ended = await stack.ended(run.id, 120_000);
     assert.ok(over.has(ended.state));
-    const runs = (await stack.api('GET', '/v1/runs')).body;
-    for (const other of runs.items ?? runs) assert.ok(over.has(other.state), `${other.id} is ${other.state}`);
+    for (const other of await stack.runs()) assert.ok(over.has(other.state), `${other.id} is ${other.state}`);
 
     const now = await ids();
     for (const id of known) assert.ok(now.includes(id), `${id} is still there`);

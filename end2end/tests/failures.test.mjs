@@ -34,7 +34,7 @@ describe('a failing dump', () => {
     assert.ok(performance.now() - from < within, 'it does not wait for ever');
     assert.equal(await count(), checkpoints);
     assert.equal(snapshots(), seals);
-    const [last] = [(await stack.api('GET', '/v1/runs')).body].map((body) => body.items ?? body).map((runs) => runs[0]);
+    const [last] = await stack.runs();
     assert.equal(last.state, 'failed');
     assert.match(last.message, reason);
   };

@@ -78,7 +78,7 @@ describe('secrets', () => {
   });
 
   test('not in any answer of the API', async () => {
-    const { body: runs } = await stack.api('GET', '/v1/runs');
+    const runs = await stack.runs();
     const paths = [
       '/v1/projects',
       '/v1/environments',
@@ -89,7 +89,7 @@ describe('secrets', () => {
       `/v1/checkpoints/${checkpoint.id}/manifest`,
       '/v1/runs',
       '/v1/environments/nowhere',
-      ...(runs.items ?? runs).flatMap((run) => [`/v1/runs/${run.id}`, `/v1/runs/${run.id}/events`]),
+      ...runs.flatMap((run) => [`/v1/runs/${run.id}`, `/v1/runs/${run.id}/events`]),
     ];
     for (const path of paths) {
       const { status, body } = await stack.api('GET', path);

@@ -156,6 +156,12 @@ export class Stack {
     return { status: response.status, type, body: type.includes('json') && text ? JSON.parse(text) : text };
   }
 
+  /** All runs, newest first. */
+  async runs() {
+    const { body } = await this.api('GET', '/v1/runs');
+    return body.items ?? body;
+  }
+
   /** Waits until a run has ended and gives it. */
   async ended(id, timeout = 300_000) {
     return until(
