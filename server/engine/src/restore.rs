@@ -151,7 +151,7 @@ impl Validated {
         let mut way = Way { ctx, work: &work, stopped: false, done: Vec::new() };
         let mut report = RestoreReport { address: address(definition), ..RestoreReport::default() };
 
-        way.begin("restore:stop", "Application stopped")?;
+        way.begin("restore:stop", "Application stopped");
         match &definition.restore.stop {
             Some(command) => {
                 way.stopped = true;
@@ -178,12 +178,12 @@ impl Validated {
                 way.skip(step, title, "none was chosen");
                 continue;
             }
-            way.begin(step, title)?;
+            way.begin(step, title);
             let outcome = put_all_back(items, &work, &git, step, ctx, &mut report).await;
             way.end(step, title, outcome).await?;
         }
 
-        way.begin("restore:start", "Application started")?;
+        way.begin("restore:start", "Application started");
         match &definition.restore.start {
             Some(command) => {
                 let outcome = application::run(command, &work.scratch, &ctx.cancel).await;
@@ -192,7 +192,7 @@ impl Validated {
             }
             None => way.skip("restore:start", "Application started", "the definition has no `restore.start`"),
         }
-        way.begin("restore:health", "Health checks passed")?;
+        way.begin("restore:health", "Health checks passed");
         let plan = &definition.restore;
         if plan.after.is_empty() && plan.health.is_empty() {
             way.skip("restore:health", "Health checks passed", "the definition has none");
@@ -234,9 +234,8 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    fn begin(&self, step: &str, title: &str) -> Result<(), RestoreError> {
+    fn begin(&self, step: &str, title: &str) {
         self.ctx.step(step, title, StepState::Started, None, None);
-        Ok(())
     }
 
     fn skip(&self, step: &str, title: &str, why: &str) {

@@ -28,7 +28,7 @@ const HEALTH: Duration = Duration::from_secs(60);
 /// How much of a command's words is kept.
 const WORDS: u64 = 4096;
 
-/// Runs a command to its end; exit status 0 or it failed. Gives the last line that it said.
+/// Runs a command to its end; exit status 0 or it failed. What it said is told only when it failed.
 ///
 /// What it leaves running in the background stays: that is how applications are started. So its words go to a file and
 /// not to a pipe, which such a child would keep open.
@@ -74,13 +74,13 @@ fn run_now(command: &[String], scratch: &Path, cancel: &Cancel) -> Result<String
         }
         std::thread::sleep(Duration::from_millis(20));
     };
+    if status.success() {
+        return Ok(program.clone());
+    }
     let mut text = Vec::new();
     std::io::Seek::rewind(&mut reader).map_err(said)?;
     reader.take(WORDS).read_to_end(&mut text).map_err(said)?;
     let text = String::from_utf8_lossy(&text).trim().to_owned();
-    if status.success() {
-        return Ok(text.lines().last().unwrap_or_default().to_owned());
-    }
     let how = status.code().map_or_else(|| "a signal".to_owned(), |code| format!("status {code}"));
     Err(Failure::Said(format!("`{shown}` ended with {how}: {text}")))
 }

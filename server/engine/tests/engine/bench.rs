@@ -141,8 +141,8 @@ impl Bench {
         self.checkpoint(CaptureWork { parent, ..self.work(definition) }).await
     }
 
-    pub async fn drill(&self, definition: &Definition, checkpoint: &Checkpoint) -> DrillReport {
-        let work = DrillWork {
+    pub fn drill_work(&self, definition: &Definition, checkpoint: &Checkpoint) -> DrillWork {
+        DrillWork {
             vault: self.vault.clone(),
             root: checkpoint.root,
             manifest: checkpoint.manifest.clone(),
@@ -150,8 +150,11 @@ impl Bench {
             scratch: self.scratch(),
             fresh_packs: HashSet::new(),
             expected_ms: None,
-        };
-        drill(work, &self.tools, &self.ctx()).await.unwrap().report
+        }
+    }
+
+    pub async fn drill(&self, definition: &Definition, checkpoint: &Checkpoint) -> DrillReport {
+        drill(self.drill_work(definition, checkpoint), &self.tools, &self.ctx()).await.unwrap().report
     }
 
     pub fn restore_work(&self, definition: &Definition, checkpoint: &Checkpoint) -> RestoreWork {
@@ -249,6 +252,9 @@ pub fn run(folder: &Path, line: &[&str]) -> String {
         .current_dir(folder)
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "safe.directory")
+        .env("GIT_CONFIG_VALUE_0", "*")
         .env("GIT_AUTHOR_NAME", "A")
         .env("GIT_AUTHOR_EMAIL", "a@example.org")
         .env("GIT_COMMITTER_NAME", "A")

@@ -170,3 +170,38 @@ async fn changed_bytes_in_the_vault_fail_the_drill() {
 fn walk(root: &Path) -> Vec<std::path::PathBuf> {
     listing(root).into_keys().map(|path| root.join(path)).filter(|path| path.is_file()).collect()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_change_while_they_are_read_never_fail_a_checkpoint() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let bench = Bench::new().await;
+    for index in 0..200 {
+        bench.write(&format!("up/f{index}"), &"steady ".repeat(3000));
+    }
+    let (stop, root) = (std::sync::Arc::new(AtomicBool::new(false)), bench.app("up"));
+    let stopped = stop.clone();
+    let handle = std::thread::spawn(move || {
+        let mut round = 0_usize;
+        while !stopped.load(Ordering::Relaxed) {
+            fs::write(root.join("busy"), format!("{round} ").repeat(40_000)).unwrap();
+            let _ = fs::remove_file(root.join(format!("gone{}", round.wrapping_sub(1))));
+            fs::write(root.join(format!("gone{round}")), "soon gone").unwrap();
+            round += 1;
+        }
+        round
+    });
+    let definition = bench.define(json!([{"name": "up", "kind": "files", "path": bench.app("up")}]), json!({}));
+    for _ in 0..5 {
+        let checkpoint = bench.take(&definition).await;
+        let report = bench.drill(&definition, &checkpoint).await;
+        let expected = if checkpoint.part("up").skipped.is_empty() { Proof::Proven } else { Proof::Partial };
+        assert_eq!(report.verdict, expected, "{report:#?}");
+        assert!(
+            checkpoint.part("up").skipped.iter().all(|s| s.reason == "unsettled"),
+            "{checkpoint:?}",
+            checkpoint = checkpoint.part("up")
+        );
+    }
+    stop.store(true, Ordering::Relaxed);
+    assert!(handle.join().unwrap() > 5);
+}

@@ -207,3 +207,50 @@ async fn a_lost_ref_fails_the_drill() {
     assert_eq!(report.verdict, Proof::Failed);
     assert!(report.reason.as_ref().unwrap().contains("refs/heads/lost"), "{report:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_back_belongs_to_the_repository_s_owner() {
+    use std::os::unix::fs::MetadataExt as _;
+    let bench = Bench::new().await;
+    if bench.dir.path().metadata().unwrap().uid() != 0 {
+        return;
+    }
+    let root = repository(&bench);
+    let definition = bench.define(json!([{"name": "src", "kind": "git", "path": root}]), json!({}));
+    let checkpoint = bench.take(&definition).await;
+    fs::write(root.join("f0.txt"), "later\n").unwrap();
+    fs::remove_file(root.join("f8.txt")).unwrap();
+    run(&root, &["git", "commit", "-qam", "later"]);
+    run(&root, &["chown", "-R", "65534:65534", "."]);
+    bench.restore(&definition, &checkpoint).await.unwrap();
+    assert!(root.join("f8.txt").exists());
+    let mut open = vec![root];
+    while let Some(place) = open.pop() {
+        let facts = place.symlink_metadata().unwrap();
+        assert_eq!((facts.uid(), facts.gid()), (65534, 65534), "{}", place.display());
+        if facts.is_dir() {
+            open.extend(fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_conflict_is_captured_and_put_back_over() {
+    let bench = Bench::new().await;
+    let root = repository(&bench);
+    run(&root, &["git", "checkout", "-q", "-f", "feature"]);
+    fs::write(root.join("f0.txt"), "other\n").unwrap();
+    run(&root, &["git", "commit", "-qam", "other"]);
+    let definition = bench.define(json!([{"name": "src", "kind": "git", "path": root}]), json!({}));
+    let clean = bench.take(&definition).await;
+    let merge = std::process::Command::new("git").args(["merge", "-q", "main"]).current_dir(&root).output().unwrap();
+    assert!(!merge.status.success(), "the merge was meant to conflict");
+    let conflict = bench.take(&definition).await;
+    assert_eq!(bench.drill(&definition, &conflict).await.verdict, Proof::Proven);
+    let (_, refs, dirty) = facts(&conflict);
+    assert!(dirty && refs.contains_key("refs/holdfast/worktree") && !refs.contains_key("refs/holdfast/index"));
+    bench.restore(&definition, &clean).await.unwrap();
+    assert_eq!(fs::read_to_string(root.join("f0.txt")).unwrap(), "other\n");
+    assert!(!root.join(".git/MERGE_HEAD").exists());
+    assert!(!run(&root, &["git", "status", "--porcelain"]).contains("UU"));
+}

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use holdfast_engine::{CaptureError, Context, Events, capture, probe};
+use holdfast_engine::{CaptureError, Context, DrillError, Events, RestoreError, capture, drill, probe, restore};
 use holdfast_model::event::{EventBody, StepState};
 use holdfast_vault::Cancel;
 use serde_json::json;
@@ -67,6 +67,53 @@ async fn one_failure_fails_the_whole_unless_it_is_a_rescue() {
     assert_eq!(captured.components.len(), 3);
     assert!(captured.failed[0].1.contains("does not exist"), "{:?}", captured.failed);
     tokio::task::spawn_blocking(move || writer.abandon()).await.unwrap();
+}
+
+/// Throws the switch when a step begins.
+struct AtStep(&'static str, Cancel);
+
+impl Events for AtStep {
+    fn emit(&self, body: EventBody) {
+        if matches!(&body, EventBody::Step { step, state: StepState::Started, .. } if step == self.0) {
+            self.1.cancel();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_restore_says_its_state_and_starts_the_application_again() {
+    let bench = Bench::new().await;
+    let log = bench.app("calls");
+    bench.write("up/a", "as sealed");
+    let call = |word: &str| json!(["/bin/sh", "-c", format!("echo {word} >> {}", log.display())]);
+    let definition = bench.define(
+        json!([{"name": "up", "kind": "files", "path": bench.app("up")}]),
+        json!({"restore": {"stop": call("stop"), "start": call("start")}}),
+    );
+    let checkpoint = bench.take(&definition).await;
+    bench.write("up/a", "now");
+    let cancel = Cancel::new();
+    let ctx = Context::new(cancel.clone(), Arc::new(AtStep("restore:files", cancel)));
+    let work = bench.restore_work(&definition, &checkpoint);
+    let error = restore::validate(work, &bench.tools, &ctx).await.unwrap().carry_out(&ctx).await.unwrap_err();
+    assert!(matches!(&error, RestoreError::Cancelled { state } if state.contains("started again")), "{error:?}");
+    assert_eq!(fs::read_to_string(&log).unwrap(), "stop\nstart\n");
+    bench.restore(&definition, &checkpoint).await.unwrap();
+    assert_eq!(fs::read_to_string(bench.app("up/a")).unwrap(), "as sealed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_drill_gives_no_verdict() {
+    let bench = Bench::new().await;
+    let definition = whole(&bench);
+    let checkpoint = bench.take(&definition).await;
+    for step in ["drill", "drill:up", "drill:src", "drill:db"] {
+        let cancel = Cancel::new();
+        let ctx = Context::new(cancel.clone(), Arc::new(AtStep(step, cancel)));
+        let work = bench.drill_work(&definition, &checkpoint);
+        let outcome = drill(work, &bench.tools, &ctx).await;
+        assert!(matches!(outcome, Err(DrillError::Cancelled)), "{step}: {:?}", outcome.map(|d| d.report.verdict));
+    }
 }
 
 /// Throws the switch at the n-th event.
