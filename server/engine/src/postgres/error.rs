@@ -153,7 +153,8 @@ impl PgError {
             let found = stderr.lines().find(|line| line.contains(text)).unwrap_or(stderr);
             found.rsplit_once("ERROR:").map_or(found, |(_, rest)| rest).trim().to_owned()
         };
-        if has("canceling statement due to lock timeout") {
+        // `--lock-wait-timeout` ends the statement by its statement timeout.
+        if has("LOCK TABLE") && has("canceling statement due to") {
             let table = stderr.split("LOCK TABLE ").nth(1).and_then(|rest| rest.split(" IN ").next());
             let table = table.unwrap_or("(not named)").trim_start_matches("ONLY ").to_owned();
             return Self::Locked { table, by: "another session".into(), seconds: super::LOCK_SECONDS };

@@ -9,15 +9,14 @@ use std::collections::BTreeMap;
 use super::super::{PgError, target::Session};
 
 /// `{class}` and `{oid}` stand for the catalogue and the object's number in it.
-const MEMBER: &str =
-    "exists (select 1 from pg_depend x where x.deptype = 'e' and x.classid = '{class}'::regclass and x.objid = {oid})";
+const MEMBER: &str = "exists (select 1 from pg_depend ext where ext.deptype = 'e' and ext.classid = '{class}'::regclass and ext.objid = {oid})";
 const OURS: &str = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'";
 
 /// Columns in order; those of an inheriting table by name, for a restore may order them anew.
 const COLUMNS: &str = "(select string_agg(concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
         case when a.attcollation <> 0 and a.attcollation <> t.typcollation
             then 'collate ' || (pg_identify_object('pg_collation'::regclass, a.attcollation, 0)).identity end,
-        case when a.attnotnull then 'not null' end, nullif('identity ' || a.attidentity, 'identity '),
+        case when a.attnotnull then 'not null' end, nullif('identity ' || a.attidentity::text, 'identity '),
         case when d.oid is not null then case a.attgenerated when '' then 'default ' else 'generated ' end
             || pg_get_expr(d.adbin, d.adrelid) end), e',\\n'
         order by case when h.child then 0 else a.attnum end, a.attname collate \"C\")
@@ -111,11 +110,11 @@ fn queries() -> Vec<(&'static str, String)> {
                 "pg_class",
                 &format!("join pg_catalog.pg_class c on c.oid = o.oid {class}"),
                 &format!(
-                    "concat_ws(e'\\n', nullif('persistence ' || c.relpersistence, 'persistence p'), {COLUMNS},
+                    "concat_ws(e'\\n', nullif('persistence ' || c.relpersistence::text, 'persistence p'), {COLUMNS},
                     'inherits ' || (select string_agg(h.inhparent::regclass::text, ', ' order by h.inhseqno) from pg_inherits h where h.inhrelid = c.oid),
                     'partition ' || pg_get_expr(c.relpartbound, c.oid), 'partition by ' || pg_get_partkeydef(c.oid),
                     'row security ' || nullif(c.relrowsecurity::text || ' ' || c.relforcerowsecurity::text, 'false false'),
-                    nullif('replica identity ' || c.relreplident, 'replica identity d'), 'options ' || c.reloptions::text,
+                    nullif('replica identity ' || c.relreplident::text, 'replica identity d'), 'options ' || c.reloptions::text,
                     'foreign server ' || (select quote_ident(s.srvname) from pg_foreign_table f join pg_foreign_server s on s.oid = f.ftserver where f.ftrelid = c.oid))"
                 ),
                 &format!("c.relkind in ('r', 'p', 'f', 'c') and c.relpersistence <> 't' and {OURS}"),
@@ -170,7 +169,7 @@ fn queries() -> Vec<(&'static str, String)> {
             query(
                 "pg_trigger",
                 "join pg_catalog.pg_class c on c.oid = o.tgrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace",
-                "pg_get_triggerdef(o.oid) || ' enabled ' || o.tgenabled",
+                "pg_get_triggerdef(o.oid) || ' enabled ' || o.tgenabled::text",
                 &format!("not o.tgisinternal and o.tgparentid = 0 and {OURS}"),
             ),
         ),
@@ -179,7 +178,7 @@ fn queries() -> Vec<(&'static str, String)> {
             query(
                 "pg_rewrite",
                 "join pg_catalog.pg_class c on c.oid = o.ev_class join pg_catalog.pg_namespace n on n.oid = c.relnamespace",
-                "pg_get_ruledef(o.oid) || ' enabled ' || o.ev_enabled",
+                "pg_get_ruledef(o.oid) || ' enabled ' || o.ev_enabled::text",
                 &format!("o.rulename <> '_RETURN' and {OURS} and not {}", of_member("o.ev_class")),
             ),
         ),
