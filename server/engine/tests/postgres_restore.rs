@@ -6,7 +6,7 @@ mod support;
 
 use holdfast_engine::postgres::{self, PgError, PgRestore, PgRestored};
 use holdfast_model::{id::RunId, secret::Secret};
-use support::{Bench, Checkpoint, Server, awkward};
+use support::{Bench, Checkpoint, Server, app_session, awkward};
 
 async fn validate(bench: &Bench, sealed: &Checkpoint, url: &Secret, run: u64) -> Result<PgRestore, PgError> {
     let run = RunId::from_parts(1_700_000_000_000, run);
@@ -50,20 +50,19 @@ async fn a_changed_and_a_dropped_database_are_put_back() {
             "alter table app.orders drop column amount cascade; delete from app.log; create table app.new (a int)",
         )
         .await;
-    let lingering = server.session("shop").await;
+    let mut lingering = app_session(&server, "shop").await;
     let validated = validate(&bench, &sealed, &url, 1).await.unwrap();
     assert_eq!(validated.would_lose().len(), 1);
-    drop(lingering);
     let restored = validated.carry_out(&bench.scratch(), &bench.ctx).await.unwrap();
     let (kept, size) = restored.kept_as.clone().unwrap();
     assert!(kept.starts_with("shop_before_") && size > 1_000_000, "{kept} {size}");
-    assert_eq!(restored.warnings, Vec::<String>::new());
+    assert_eq!(restored.warnings.len(), 1, "{:?}", restored.warnings);
+    assert!(restored.warnings[0].contains("all belongs to app"), "{:?}", restored.warnings);
+    assert_eq!(server.ask("shop", "select has_table_privilege('reader', 'app.orders', 'select')").await, "t");
+    let ended = sqlx::raw_sql("select 1").execute(&mut lingering).await;
+    assert!(ended.is_err(), "the application's session in the old database has been ended");
     assert_eq!(server.ask("shop", "select count(amount) from app.orders").await, "3001");
     assert_eq!(server.ask("shop", OF_THE_DATABASE).await, before);
-    assert_eq!(
-        server.ask("shop", "select pg_get_userbyid(relowner) from pg_class where relname = 'cache'").await,
-        "Odd role"
-    );
     server.sql("postgres", &format!("alter database {kept} allow_connections true")).await;
     assert_eq!(server.ask(&kept, "select count(*) from app.new").await, "0", "the old one is as it was");
 

@@ -40,7 +40,8 @@ pub struct PgRestore {
     existing: Option<Existing>,
     owner: Option<String>,
     same_major: bool,
-    keep_owners: bool,
+    superuser: bool,
+    rights: Rights,
     warnings: Vec<String>,
 }
 
@@ -59,6 +60,14 @@ struct Names {
     database: String,
     restoring: String,
     before: String,
+}
+
+/// What of owners and grants is put back: all, if the role may; else less, and then it is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rights {
+    All,
+    Grants,
+    Nothing,
 }
 
 struct Existing {
@@ -127,7 +136,7 @@ pub async fn validate_restore(
     refuse_missing_roles(&mut session, &wanted).await?;
     let existing = existing(&mut session, &target, &user, &mut warnings).await?;
 
-    let mut keep_owners = true;
+    let mut rights = Rights::All;
     let mut owner = Some(sealed.database.owner.clone());
     if !superuser {
         refuse_superuser_work(&mut session, &entries).await?;
@@ -136,9 +145,9 @@ pub async fn validate_restore(
         // The database's own entries are not restored from the archive, so their owner is looked at apart.
         let foreign = foreign_to(&mut session, owners).await?;
         if !foreign.is_empty() {
-            keep_owners = false;
+            rights = Rights::Grants;
             warnings.push(format!(
-                "{user} is no member of {}, so what belonged to them belongs to {user} after the restore, and grants are not put back; to keep them, as a superuser: grant {} to {}",
+                "{user} is no member of {}, so what belonged to them belongs to {user} after the restore; to keep it, as a superuser: grant {} to {}",
                 foreign.join(", "),
                 foreign.iter().map(|role| identifier(role)).collect::<Vec<_>>().join(", "),
                 identifier(&user)
@@ -162,7 +171,8 @@ pub async fn validate_restore(
         existing,
         owner,
         same_major: major == *sealed_major,
-        keep_owners,
+        superuser,
+        rights,
         warnings,
     })
 }
@@ -398,30 +408,15 @@ impl PgRestore {
         let dump = file.path().join("dump.pgc");
         self.sealed.write_to(&dump).await?;
 
-        session.run(self.drop_restoring(), "dropping what an earlier attempt left").await?;
-        session.run(self.sealed.database.create(restoring, self.owner.as_deref()), "creating the new database").await?;
         let place = self.target.other(restoring);
-        let mut program = place.equip(self.install.program("pg_restore")).args([
-            "--exit-on-error",
-            "--no-tablespaces",
-            "--no-subscriptions",
-            "--no-password",
-            JOBS,
-            "-d",
-            restoring,
-        ]);
-        if !self.keep_owners {
-            program = program.args(["--no-owner", "--no-privileges"]);
-        }
-        run_restore(program.arg(&dump)).await?;
-
+        let rights = self.fill(session, &place, &dump, &mut warnings).await?;
         ctx.log(Level::Info, Some(&self.component), format!("restored into {restoring}; comparing it with the ledger"));
         let found = read_back(&place).await?;
-        let rights = |key: &str| {
-            !self.keep_owners
-                && (key.starts_with("owner of ") || key.starts_with("grants on ") || key.starts_with("default acl "))
+        let left_out = |key: &str| {
+            let of_rights = ["owner of ", "grants on ", "default acl "];
+            rights != Rights::All && of_rights.iter().any(|word| key.starts_with(word))
         };
-        let checks = compare(&self.component, &self.ledger, &found, &rights, self.same_major, self.same_major);
+        let checks = compare(&self.component, &self.ledger, &found, &left_out, self.same_major, self.same_major);
         let wrong: Vec<String> =
             checks.iter().filter(|c| !c.passed).filter_map(|c| c.message.clone()).take(5).collect();
         if !wrong.is_empty() {
@@ -438,6 +433,62 @@ impl PgRestore {
             }
         }
         Ok(warnings)
+    }
+
+    /// Makes the new database and restores into it, with as much of owners and grants as the role may put back. To own
+    /// a table a role needs CREATE on its schema already then, which a dump grants only at its end: so a role that is no
+    /// superuser may fail with what it was allowed to own, and is tried again without.
+    async fn fill(
+        &self,
+        session: &mut Session,
+        place: &Target,
+        dump: &Path,
+        warnings: &mut Vec<String>,
+    ) -> Result<Rights, PgError> {
+        const REFUSALS: [&str; 3] = ["permission denied", "must be owner", "must be member"];
+        let restoring = self.names.restoring.as_str();
+        let mut rights = self.rights;
+        loop {
+            session.run(self.drop_restoring(), "dropping what an earlier attempt left").await?;
+            let create = self.sealed.database.create(restoring, self.owner.as_deref());
+            session.run(create, "creating the new database").await?;
+            let mut program = place.equip(self.install.program("pg_restore")).args([
+                "--exit-on-error",
+                "--no-tablespaces",
+                "--no-subscriptions",
+                "--no-password",
+                JOBS,
+                "-d",
+                restoring,
+            ]);
+            if rights != Rights::All {
+                program = program.arg("--no-owner");
+            }
+            if rights == Rights::Nothing {
+                program = program.arg("--no-privileges");
+            }
+            let error = match run_restore(program.arg(dump)).await {
+                Ok(()) => return Ok(rights),
+                Err(error) => error,
+            };
+            let refused =
+                matches!(&error, PgError::Tool { message, .. } if REFUSALS.iter().any(|r| message.contains(r)));
+            if self.superuser || !refused {
+                return Err(error);
+            }
+            let user = self.target.user();
+            rights = match rights {
+                Rights::All => {
+                    warnings.push(format!("owners could not be put back, so all belongs to {user} ({error})"));
+                    Rights::Grants
+                }
+                Rights::Grants => {
+                    warnings.push(format!("grants could not be put back ({error})"));
+                    Rights::Nothing
+                }
+                Rights::Nothing => return Err(error),
+            };
+        }
     }
 
     /// Closes the old one, ends its sessions, and renames both in one transaction: at no moment is there no database
@@ -471,7 +522,7 @@ impl PgRestore {
         for _ in 0..ENDING {
             let sql = format!(
                 "select pid::text, coalesce(usename::text, '?'), coalesce(nullif(application_name, ''), '?')
-                from pg_stat_activity where datname = {name} and backend_type <> 'autovacuum worker'"
+                from pg_stat_activity where datname = {name} and backend_type is distinct from 'autovacuum worker'"
             );
             let there = session.rows(sql, "looking for sessions").await?;
             if there.is_empty() {

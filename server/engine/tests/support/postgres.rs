@@ -375,6 +375,7 @@ create statistics app.orders_stat on customer, amount from app.orders;
 create sequence app.down increment -1 minvalue -100 start -5;
 create table "Odd. schema, ""quoted"""."Tä ble.with ""all"", of
 it" ("a column" int, "Select" text, "t" int, "ü" text);
+grant select on app.orders to public;
 comment on table app.orders is 'it''s what people bought';
 comment on column app.orders.amount is 'in euro';
 alter default privileges in schema app grant select on tables to public;
@@ -398,17 +399,13 @@ select nextval('app.down'), nextval('app.down');
 select lo_from_bytea(0, decode(repeat('0123456789abcdef', 20000), 'hex')), lo_from_bytea(0, '');
 "#;
 
+/// A session of the application's own role.
+pub async fn app_session(server: &Server, database: &str) -> PgConnection {
+    let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(server.port).username("app");
+    options.password(PASSWORD).database(database).disable_statement_logging().connect().await.unwrap()
+}
+
 /// The shop of the tests, by the application's own role.
 pub async fn awkward(server: &Server) {
-    let mut session = PgConnectOptions::new_without_pgpass()
-        .host("127.0.0.1")
-        .port(server.port)
-        .username("app")
-        .password(PASSWORD)
-        .database("shop")
-        .disable_statement_logging()
-        .connect()
-        .await
-        .unwrap();
-    run(&mut session, AWKWARD).await;
+    run(&mut app_session(server, "shop").await, AWKWARD).await;
 }
