@@ -470,6 +470,6 @@ pub(super) async fn ask(session: &mut Session, sql: &str, seconds: u32) -> Resul
     let answer = rows.first().and_then(|row| row.maybe(0));
     session.run("rollback", doing).await?;
     Ok(answer.is_some_and(|text| {
-        !matches!(text.as_str(), "f" | "false") && text.parse::<f64>().map_or(true, |number| number != 0.0)
+        !matches!(text.as_str(), "f" | "false") && !text.parse::<f64>().is_ok_and(|number| number == 0.0)
     }))
 }
