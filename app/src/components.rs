@@ -1,12 +1,20 @@
-//! The pieces that pages are made of. Most are functions that give an erased view: the wasm stays small that way.
+//! The pieces that pages are made of: functions that give an erased view. What the browser draws too is not marked.
 
-pub mod chart;
-pub mod copy;
-pub mod form;
-pub mod frame;
 pub mod icon;
-pub mod layout;
-pub mod list;
-pub mod loaded;
 pub mod run_panel;
 pub mod word;
+
+#[cfg(feature = "ssr")]
+pub mod chart;
+#[cfg(feature = "ssr")]
+pub mod copy;
+#[cfg(feature = "ssr")]
+pub mod form;
+#[cfg(feature = "ssr")]
+pub mod frame;
+#[cfg(feature = "ssr")]
+pub mod layout;
+#[cfg(feature = "ssr")]
+pub mod list;
+#[cfg(feature = "ssr")]
+pub mod loaded;

@@ -1,5 +1,6 @@
 //! The one error of the dashboard: what a page or an action answers when it cannot do what was asked.
 
+#[cfg(feature = "ssr")]
 use leptos::server_fn::{
     codec::JsonEncoding,
     error::{FromServerFnError, ServerFnErrorErr},
@@ -44,6 +45,7 @@ impl AppError {
     }
 }
 
+#[cfg(feature = "ssr")]
 impl FromServerFnError for AppError {
     type Encoder = JsonEncoding;
 

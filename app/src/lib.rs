@@ -1,22 +1,35 @@
-//! The dashboard: shell, routes, pages and server functions, rendered on the server and alive in the browser.
+//! The dashboard. The server draws every page whole, and each works as plain HTML; in the browser a small wasm makes
+//! live what gains by it: the panel of a run, forms that answer in place, copying.
 //!
 //! It stands on `holdfast-model` alone and reaches the server only through [`backend::Backend`].
 
 // Properties of leptos components are taken by value: the macro's calling convention.
 #![allow(clippy::needless_pass_by_value)]
 
-mod api;
 pub mod backend;
-mod chart;
-mod components;
 pub mod error;
-mod pages;
+
+#[cfg(any(feature = "ssr", feature = "browser"))]
+mod components;
+#[cfg(any(feature = "ssr", feature = "browser"))]
 mod run_state;
-mod sentence;
-mod shell;
-mod stream;
+#[cfg(any(feature = "ssr", feature = "browser"))]
 mod text;
 
-pub use shell::App;
 #[cfg(feature = "ssr")]
-pub use shell::shell;
+mod api;
+#[cfg(feature = "ssr")]
+mod chart;
+#[cfg(feature = "ssr")]
+mod pages;
+#[cfg(feature = "ssr")]
+mod sentence;
+#[cfg(feature = "ssr")]
+mod shell;
+#[cfg(feature = "ssr")]
+pub use shell::{App, shell};
+
+#[cfg(feature = "browser")]
+mod browser;
+#[cfg(feature = "browser")]
+pub use browser::start;

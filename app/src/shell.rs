@@ -17,7 +17,6 @@ use crate::{
 };
 
 /// The whole document, for the server alone.
-#[cfg(feature = "ssr")]
 #[must_use]
 pub fn shell(_options: LeptosOptions) -> impl IntoView {
     use leptos::nonce::use_nonce;
@@ -28,7 +27,7 @@ pub fn shell(_options: LeptosOptions) -> impl IntoView {
     let icon = (!assets.icon.is_empty()).then(|| view! { <link rel="icon" type="image/svg+xml" href=assets.icon /> });
     let scripts = (!assets.js.is_empty() && !assets.wasm.is_empty()).then(|| {
         let start = format!(
-            "import init, {{ hydrate }} from {:?}; init({{ module_or_path: {:?} }}).then(hydrate);",
+            "import init, {{ start }} from {:?}; init({{ module_or_path: {:?} }}).then(start);",
             assets.js, assets.wasm
         );
         view! {
@@ -73,7 +72,6 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/checkpoints/:checkpoint/restore") view=RestoreForm ssr=SsrMode::Async />
                     <Route path=path!("/runs/:run") view=RunView ssr=SsrMode::Async />
                     <Route path=path!("/activity") view=Activity ssr=SsrMode::Async />
-                    <Route path=path!("/*any") view=NotFound ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>
         </Router>

@@ -176,6 +176,11 @@ pub const fn trigger(trigger: Trigger) -> &'static str {
     }
 }
 
+/// The address of an environment's page.
+pub fn environment_href(project: &impl ToString, name: &impl ToString) -> String {
+    format!("/projects/{}/{}", project.to_string(), name.to_string())
+}
+
 /// The first characters of an id, enough to tell neighbours apart: `chk_01jd3k9x2m`.
 pub fn short_id(id: &str) -> String {
     id.chars().take(14).collect()

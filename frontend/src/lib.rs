@@ -1,10 +1,10 @@
-//! The browser's entry point: `hydrate()` and nothing else.
+//! The browser's entry point: `start()` and nothing else.
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Wakes the server's HTML; called by the document's script once the wasm is there.
+/// Makes the server's pages live; called by the document's script once the wasm is there.
 #[wasm_bindgen]
-pub fn hydrate() {
+pub fn start() {
     console_error_panic_hook::set_once();
-    leptos::mount::hydrate_body(holdfast_app::App);
+    holdfast_app::start();
 }

@@ -3,7 +3,6 @@
 use holdfast_model::view::{CheckpointView, RunView};
 use leptos::prelude::server;
 
-#[cfg(feature = "ssr")]
 use super::door::{answer, backend, land_plain_form};
 use crate::error::AppError;
 
@@ -14,14 +13,12 @@ pub fn confirm_word(checkpoint: &CheckpointView) -> &str {
 }
 
 /// What was typed, without the blanks around it; none where nothing was.
-#[cfg(feature = "ssr")]
 fn typed(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// An unticked box is not sent, so a form says that it had boxes; none ticked is a mistake, not everything.
-#[cfg(feature = "ssr")]
 fn ticked(offered: bool, components: Vec<String>) -> Result<Vec<String>, AppError> {
     if offered && components.is_empty() {
         return Err(AppError::Invalid("No component is ticked. Tick at least one.".into()));

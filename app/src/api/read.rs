@@ -1,14 +1,12 @@
-//! What pages read. Reads are GET, so that they stand apart from everything that changes something.
+//! What pages read, on the server; and the one read that the browser makes by itself.
 
 use holdfast_model::view::{EnvironmentView, Overview, ProjectView, RunView, StorageSeries};
 use leptos::{
     prelude::server,
     server_fn::codec::{GetUrl, Json},
 };
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-#[cfg(feature = "ssr")]
 use super::door::{answer, backend};
 use crate::{
     backend::{CheckpointPage, EnvironmentPage, RunPage},
@@ -16,17 +14,16 @@ use crate::{
 };
 
 /// The list of projects.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProjectsPage {
     /// All of them, by name.
     pub projects: Vec<ProjectView>,
 }
 
 /// The page of one project.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProjectPage {
     /// When it was read.
-    #[serde(with = "time::serde::rfc3339")]
     pub now: OffsetDateTime,
     /// The project.
     pub project: ProjectView,
@@ -37,7 +34,7 @@ pub struct ProjectPage {
 }
 
 /// The page of an environment, and the run that is going on in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EnvironmentData {
     /// The page.
     pub page: EnvironmentPage,
@@ -46,7 +43,7 @@ pub struct EnvironmentData {
 }
 
 /// The page of a checkpoint, and the run that is going on with it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CheckpointData {
     /// The page.
     pub page: CheckpointPage,
@@ -55,7 +52,7 @@ pub struct CheckpointData {
 }
 
 /// The page of a run, and the runs that are parts of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunData {
     /// The page.
     pub page: RunPage,
@@ -64,29 +61,25 @@ pub struct RunData {
 }
 
 /// The newest runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ActivityPage {
     /// When it was read.
-    #[serde(with = "time::serde::rfc3339")]
     pub now: OffsetDateTime,
     /// Newest first.
     pub runs: Vec<RunView>,
 }
 
 /// The first page.
-#[server(name = ReadOverview, prefix = "/ui", endpoint = "page/overview", input = GetUrl, output = Json)]
 pub async fn read_overview() -> Result<Overview, AppError> {
     answer(async { backend()?.overview().await }.await)
 }
 
 /// The list of projects.
-#[server(name = ReadProjects, prefix = "/ui", endpoint = "page/projects", input = GetUrl, output = Json)]
 pub async fn read_projects() -> Result<ProjectsPage, AppError> {
     answer(async { Ok(ProjectsPage { projects: backend()?.projects().await? }) }.await)
 }
 
 /// One project by its name.
-#[server(name = ReadProject, prefix = "/ui", endpoint = "page/project", input = GetUrl, output = Json)]
 pub async fn read_project(project: String) -> Result<ProjectPage, AppError> {
     let read = async {
         let backend = backend()?;
@@ -104,7 +97,6 @@ pub async fn read_project(project: String) -> Result<ProjectPage, AppError> {
 }
 
 /// One environment by its project's and its own name.
-#[server(name = ReadEnvironment, prefix = "/ui", endpoint = "page/environment", input = GetUrl, output = Json)]
 pub async fn read_environment(project: String, name: String) -> Result<EnvironmentData, AppError> {
     let read = async {
         let backend = backend()?;
@@ -119,7 +111,6 @@ pub async fn read_environment(project: String, name: String) -> Result<Environme
 }
 
 /// One checkpoint by its id.
-#[server(name = ReadCheckpoint, prefix = "/ui", endpoint = "page/checkpoint", input = GetUrl, output = Json)]
 pub async fn read_checkpoint(id: String) -> Result<CheckpointData, AppError> {
     let read = async {
         let backend = backend()?;
@@ -134,7 +125,6 @@ pub async fn read_checkpoint(id: String) -> Result<CheckpointData, AppError> {
 }
 
 /// One run by its id.
-#[server(name = ReadRun, prefix = "/ui", endpoint = "page/run", input = GetUrl, output = Json)]
 pub async fn read_run(id: String) -> Result<RunData, AppError> {
     let read = async {
         let backend = backend()?;
@@ -147,14 +137,18 @@ pub async fn read_run(id: String) -> Result<RunData, AppError> {
 }
 
 /// The newest runs.
-#[server(name = ReadActivity, prefix = "/ui", endpoint = "page/activity", input = GetUrl, output = Json)]
 pub async fn read_activity() -> Result<ActivityPage, AppError> {
     let read = async { Ok(ActivityPage { now: OffsetDateTime::now_utc(), runs: backend()?.activity().await? }) };
     answer(read.await)
 }
 
 /// Runs that are going or waiting. Nobody signed in is no error here: the page itself says so.
-#[server(name = ReadRunning, prefix = "/ui", endpoint = "page/running", input = GetUrl, output = Json)]
 pub async fn read_running() -> Result<Vec<RunView>, AppError> {
     backend()?.running().await
+}
+
+/// One run as it is now: what the browser asks when a stream has told it of the end.
+#[server(name = ReadRun, prefix = "/ui", endpoint = "run", input = GetUrl, output = Json)]
+pub async fn run_now(id: String) -> Result<RunView, AppError> {
+    answer(async { Ok(backend()?.run(&id).await?.run) }.await)
 }

@@ -1,29 +1,41 @@
-//! Forms around server functions: what they answer, and buttons that are a whole form.
+//! Plain forms. Each lands on a page by itself; with `live` the browser sends it and shows the answer in place.
 
-use leptos::{prelude::*, server::ServerAction, server_fn::ServerFn};
+use leptos::{
+    prelude::*,
+    server::ServerAction,
+    server_fn::{Http, ServerFn, codec::PostUrl},
+};
 
-use super::icon::{Icon, icon};
 use crate::error::AppError;
 
-/// The error of an action, said where it was asked for; the server puts it there too when a plain form came back.
-pub fn action_error<S>(action: ServerAction<S>) -> AnyView
-where
-    S: ServerFn<Error = AppError> + Clone + Send + Sync + 'static,
-    S::Output: Clone + Send + Sync + 'static,
-{
-    let value = action.value();
-    (move || {
-        value.with(|value| match value {
-            Some(Err(error)) => Some(refusal(error.to_string())),
-            _ => None,
-        })
-    })
-    .into_any()
+/// What the browser does with the answer of a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Live {
+    /// It lands on a page, with or without the wasm.
+    No,
+    /// The answer is a run: its panel opens in place.
+    Run,
 }
 
-/// A refusal, as it stands beside a form.
-pub fn refusal(text: String) -> AnyView {
-    view! { <p class="refusal" role="alert">{icon(Icon::Alert)} <span>{text}</span></p> }.into_any()
+/// The form of a server function, with the error that it came back with.
+pub fn form<S, O>(live: Live, fields: AnyView) -> AnyView
+where
+    S: ServerFn<Error = AppError, Protocol = Http<PostUrl, O>> + Clone + Send + Sync + 'static,
+    S::Output: Clone + Send + Sync + 'static,
+{
+    let live = (live == Live::Run).then_some("run");
+    // The server finds the error of a plain form in the page's address.
+    let refusal = ServerAction::<S>::new().value().with_untracked(|value| match value {
+        Some(Err(error)) => Some(error.to_string()),
+        _ => None,
+    });
+    view! {
+        <form method="post" action=S::url() data-live=live>
+            {fields}
+            <p class="refusal" role="alert">{refusal}</p>
+        </form>
+    }
+    .into_any()
 }
 
 /// A box to tick that is a part of a form.

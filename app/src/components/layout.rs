@@ -18,7 +18,7 @@ pub fn crumbs(way: Vec<(String, String)>) -> AnyView {
 pub fn heading(title: String, tone: Tone, sentence: String, reason: String) -> AnyView {
     view! {
         <Title text=title.clone() />
-        <header class="heading">
+        <header class="heading" data-fresh="heading">
             <h1>{title}</h1>
             {said(tone, sentence, reason)}
         </header>
@@ -160,6 +160,11 @@ pub fn folded(summary: String, body: AnyView) -> AnyView {
 /// An empty place: what would stand here, and the one next action.
 pub fn empty(what: &'static str, next: AnyView) -> AnyView {
     view! { <div class="empty"><p>{what}</p>{next}</div> }.into_any()
+}
+
+/// The part of a page below the panel of a run: read again when that run ends.
+pub fn fresh(body: AnyView) -> AnyView {
+    view! { <div data-fresh="page">{body}</div> }.into_any()
 }
 
 /// Plain text as a view.

@@ -7,14 +7,9 @@ use time::OffsetDateTime;
 use super::{
     icon::{Icon, icon},
     layout::{ago, bytes, plain, table},
-    word::{self, Tone},
+    word,
 };
 use crate::text;
-
-/// The address of an environment's page.
-pub fn environment_href(project: &impl ToString, name: &impl ToString) -> String {
-    format!("/projects/{}/{}", project.to_string(), name.to_string())
-}
 
 /// A checkpoint's name, or its id where it has none, as a link.
 pub fn checkpoint_link(item: &CheckpointSummary) -> AnyView {
@@ -51,7 +46,7 @@ pub fn checkpoints(caption: &'static str, now: OffsetDateTime, items: &[Checkpoi
             let mut cells = vec![checkpoint_link(item)];
             if place {
                 let e = &item.environment;
-                let href = environment_href(&e.project, &e.name);
+                let href = text::environment_href(&e.project, &e.name);
                 cells.push(view! { <a href=href>{format!("{} / {}", e.project, e.name)}</a> }.into_any());
             }
             let damaged = (item.integrity == holdfast_model::state::Integrity::Damaged)
@@ -88,7 +83,7 @@ pub fn runs(caption: &'static str, now: OffsetDateTime, items: &[RunView], place
             let mut cells = vec![view! { {name} {part} }.into_any(), word::run(run.state)];
             if place {
                 let e = &run.environment;
-                let href = environment_href(&e.project, &e.name);
+                let href = text::environment_href(&e.project, &e.name);
                 cells.push(view! { <a href=href>{format!("{} / {}", e.project, e.name)}</a> }.into_any());
             }
             cells.push(ago(now, run.created_at));
@@ -106,20 +101,13 @@ pub fn runs(caption: &'static str, now: OffsetDateTime, items: &[RunView], place
 
 /// What came of a run, in a few words.
 pub fn result(run: &RunView) -> AnyView {
-    let gate = gate(run);
+    let gate = word::gate(run);
     let message = run.message.clone().map(|m| view! { <span class="message">{m}</span> });
     let checkpoint =
         run.checkpoint.as_ref().filter(|_| run.sealed || run.kind != holdfast_model::state::RunKind::Create);
     let checkpoint = checkpoint
         .map(|id| view! { <a href=format!("/checkpoints/{id}")><code>{text::short_id(id.as_str())}</code></a> });
     view! { <span class="result">{checkpoint} {gate} {message}</span> }.into_any()
-}
-
-/// Whether a run's gate is open; nothing where none has spoken.
-pub fn gate(run: &RunView) -> Option<AnyView> {
-    run.gate_open.map(|open| {
-        word::word(if open { (Tone::Good, Icon::Check, "gate open") } else { (Tone::Bad, Icon::Cross, "gate shut") })
-    })
 }
 
 /// Sentences with a warning sign.

@@ -1,92 +1,35 @@
 //! A run as it goes: steps, bytes, speed, checks, log. Drawn by the server as it stands, alive once the wasm is there.
 
 use holdfast_model::{drill::Check, event::Level, size, state::RunKind, view::RunView};
-use leptos::{form::ActionForm, prelude::*, server_fn::ServerFn};
+use leptos::prelude::*;
 
 use super::{
-    form::action_error,
     icon::{Icon, icon},
-    list::environment_href,
     word,
 };
+#[cfg(feature = "ssr")]
+use crate::{backend::RunPage, run_state::run_state};
 use crate::{
-    api::{Cancel, read_run},
-    backend::RunPage,
-    error::AppError,
     run_state::{Line, Mark, Meter, Progress, Step},
-    stream::use_run,
     text,
 };
 
 /// So many lines of log and so many checks are drawn; what is older is in the catalogue.
 const SHOWN: usize = 400;
 
-/// The run that a page watches: what the page was read with, or what one of its buttons began.
-#[derive(Clone, Copy)]
-pub struct Watch {
-    shown: RwSignal<Option<RunPage>>,
-    changed: Callback<()>,
+/// The place where the run of a page is watched: drawn as it stands, and handed to the browser while it is going.
+#[cfg(feature = "ssr")]
+pub fn place(page: Option<&RunPage>) -> AnyView {
+    let drawn = page.map(|page| panel(&page.run, RwSignal::new(run_state(page.run.kind, &page.events))));
+    let live = page.filter(|page| !page.run.state.is_final()).and_then(|page| serde_json::to_string(page).ok());
+    view! { <div data-panel="" data-run=live>{drawn}</div> }.into_any()
 }
 
-impl Watch {
-    /// `changed` reads the page again when the run ends.
-    pub fn new(changed: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { shown: RwSignal::new(None), changed: Callback::new(move |()| changed()) }
-    }
-
-    /// Shows a run that has just been asked for.
-    pub fn begin(&self, run: RunView) {
-        self.shown.set(Some(RunPage { now: run.created_at, run, events: Vec::new() }));
-    }
-
-    /// Follows an action: when it has begun a run, its panel opens in place.
-    pub fn follow<S>(&self, action: ServerAction<S>)
-    where
-        S: ServerFn<Output = RunView, Error = AppError> + Clone + Send + Sync + 'static,
-    {
-        let watch = *self;
-        Effect::new(move |_| {
-            if let Some(Ok(run)) = action.value().get() {
-                watch.begin(run);
-            }
-        });
-    }
-
-    /// The panel, if there is a run to watch; `live` is the one that the page was read with.
-    pub fn panel(&self, live: Option<RunPage>) -> AnyView {
-        let watch = *self;
-        if let Some(live) = live
-            && watch.shown.with_untracked(|s| s.as_ref().is_none_or(|s| s.run.id != live.run.id))
-        {
-            watch.shown.set(Some(live));
-        }
-        (move || watch.shown.get().map(|page| watch.draw(&page))).into_any()
-    }
-
-    fn draw(&self, page: &RunPage) -> AnyView {
-        let (watch, id) = (*self, page.run.id.to_string());
-        panel(
-            page,
-            Callback::new(move |()| {
-                let id = id.clone();
-                leptos::task::spawn_local(async move {
-                    if let Ok(read) = read_run(id).await {
-                        watch.shown.try_set(Some(read.page));
-                    }
-                    watch.changed.run(());
-                });
-            }),
-        )
-    }
-}
-
-/// The panel of one run. `ended` is called once, when it ends while somebody watches.
-pub fn panel(page: &RunPage, ended: Callback<()>) -> AnyView {
-    let progress = use_run(page, ended);
-    let cancel = ServerAction::<Cancel>::new();
-    let run = page.run.clone();
+/// The panel of one run, following its progress.
+pub fn panel(run: &RunView, progress: RwSignal<Progress>) -> AnyView {
     let spoken = Memo::new(move |_| progress.with(Progress::spoken));
     let over = Memo::new(move |_| progress.with(|p| p.state.is_final()));
+    let run = run.clone();
     let title = format!("{} of {} / {}", text::run_kind(run.kind), run.environment.project, run.environment.name);
     let label = format!("panel-{}", run.id);
     let own = label.clone();
@@ -97,23 +40,27 @@ pub fn panel(page: &RunPage, ended: Callback<()>) -> AnyView {
                 <h2 id=own><a href=format!("/runs/{id}")>{title}</a></h2>
                 {move || progress.with(|p| word::run(p.state))}
                 <span class="elapsed num">{move || progress.with(elapsed)}</span>
-                {move || {
-                    let id = id.clone();
-                    (!over.get()).then(move || view! {
-                        <ActionForm action=cancel>
-                            <input type="hidden" name="run" value=id />
-                            <button class="quiet" disabled=move || cancel.pending().get()>"Cancel"</button>
-                        </ActionForm>
-                    })
-                }}
+                {move || (!over.get()).then(|| cancel(&id))}
             </header>
-            {action_error(cancel)}
             <p class="unseen" aria-live="polite">{move || spoken.get()}</p>
-            {move || outcome(&run, progress)}
+            {move || progress.with(|p| outcome(&run, p))}
             <ol class="steps">{move || progress.with(|p| p.steps.iter().map(|s| step(s, p)).collect::<Vec<_>>())}</ol>
             {checks(progress)}
             {log(progress)}
         </section>
+    }
+    .into_any()
+}
+
+/// Asks the run to stop.
+fn cancel(run: &str) -> AnyView {
+    let run = run.to_owned();
+    view! {
+        <form method="post" action="/ui/cancel" data-live="cancel">
+            <input type="hidden" name="run" value=run />
+            <button class="quiet">"Cancel"</button>
+            <p class="refusal" role="alert"></p>
+        </form>
     }
     .into_any()
 }
@@ -127,20 +74,17 @@ fn elapsed(progress: &Progress) -> String {
 }
 
 /// The reason of its state, and where its result is.
-fn outcome(run: &RunView, progress: RwSignal<Progress>) -> AnyView {
-    let (over, message) = progress.with(|p| (p.state.is_final(), p.message.clone()));
-    let place = environment_href(&run.environment.project, &run.environment.name);
-    let result = over.then(|| match (&run.checkpoint, run.kind) {
-        (Some(id), RunKind::Create) if run.sealed => {
-            view! { <a class="button" href=format!("/checkpoints/{id}")>"Open the checkpoint"</a> }.into_any()
-        }
-        (Some(id), RunKind::Drill | RunKind::Verify) => {
-            view! { <a class="button" href=format!("/checkpoints/{id}")>"Open the checkpoint"</a> }.into_any()
-        }
-        _ => view! { <a class="button" href=place>"Open the environment"</a> }.into_any(),
-    });
-    let gate = over.then(|| super::list::gate(run));
-    view! { <div class="outcome">{message.map(|m| view! { <p>{m}</p> })} {gate} {result}</div> }.into_any()
+fn outcome(run: &RunView, progress: &Progress) -> AnyView {
+    if !progress.state.is_final() {
+        return ().into_any();
+    }
+    let message = progress.message.clone().map(|m| view! { <p>{m}</p> });
+    let there = run.sealed || run.kind != RunKind::Create;
+    let (href, name) = match run.checkpoint.as_ref().filter(|_| there && run.kind != RunKind::Restore) {
+        Some(id) => (format!("/checkpoints/{id}"), "Open the checkpoint"),
+        None => (text::environment_href(&run.environment.project, &run.environment.name), "Open the environment"),
+    };
+    view! { <div class="outcome">{message} {word::gate(run)} <a class="button" href=href>{name}</a></div> }.into_any()
 }
 
 /// One step: how it stands, what it is, how far.

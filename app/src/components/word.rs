@@ -1,6 +1,9 @@
 //! The states as icon, word and tone. Never by colour alone, and never two states in one.
 
-use holdfast_model::state::{Integrity, Proof, Protection, RunState};
+use holdfast_model::{
+    state::{Integrity, Proof, Protection, RunState},
+    view::RunView,
+};
 use leptos::prelude::*;
 
 use super::icon::{Icon, icon};
@@ -90,4 +93,11 @@ pub fn proof(proof: Proof) -> AnyView {
 /// A run's state.
 pub fn run(state: RunState) -> AnyView {
     word(run_look(state))
+}
+
+/// Whether a run's gate is open; nothing where none has spoken.
+pub fn gate(run: &RunView) -> Option<AnyView> {
+    run.gate_open.map(|open| {
+        word(if open { (Tone::Good, Icon::Check, "gate open") } else { (Tone::Bad, Icon::Cross, "gate shut") })
+    })
 }

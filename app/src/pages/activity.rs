@@ -17,7 +17,7 @@ use crate::{
 /// The page.
 #[component]
 pub fn Activity() -> impl IntoView {
-    loaded(Resource::new(|| (), |()| read_activity()), |page| draw(&page))
+    loaded(read_activity(), |page| draw(&page))
 }
 
 fn draw(page: &ActivityPage) -> AnyView {

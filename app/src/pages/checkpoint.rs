@@ -1,53 +1,36 @@
 //! One checkpoint: what it is, whether it can be trusted, and how it is had back.
 
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use crate::{
     api::{CheckpointData, Delete, Drill, Verify, confirm_word, read_checkpoint},
     backend::CheckpointPage,
     components::{
-        form::action_error,
-        frame::Running,
+        form::{Live, form},
         icon::{Icon, icon},
-        layout::{ago, crumbs, heading, plain, section, state_tile},
+        layout::{ago, crumbs, fresh, heading, plain, section, state_tile},
         list,
         loaded::loaded,
-        run_panel::Watch,
+        run_panel,
         word::{self, Tone},
     },
-    sentence,
+    sentence, text,
 };
 
 mod content;
 mod evidence;
 mod leave;
 
-/// What the buttons of this page do.
-#[derive(Clone, Copy)]
-struct Actions {
-    verify: ServerAction<Verify>,
-    drill: ServerAction<Drill>,
-    delete: ServerAction<Delete>,
-}
-
 /// The page.
 #[component]
 pub fn Checkpoint() -> impl IntoView {
     let params = use_params_map();
-    let id = move || params.with(|p| p.get("checkpoint").unwrap_or_default());
-    let read = Resource::new(id, read_checkpoint);
-    let watch = Watch::new(move || {
-        read.refetch();
-        Running::look();
-    });
-    let actions = Actions { verify: ServerAction::new(), drill: ServerAction::new(), delete: ServerAction::new() };
-    watch.follow(actions.verify);
-    watch.follow(actions.drill);
-    loaded(read, move |data| draw(data, watch, actions))
+    let id = params.with_untracked(|p| p.get("checkpoint").unwrap_or_default());
+    loaded(read_checkpoint(id), |data| draw(&data))
 }
 
-fn draw(data: CheckpointData, watch: Watch, actions: Actions) -> AnyView {
+fn draw(data: &CheckpointData) -> AnyView {
     let CheckpointData { page, live } = data;
     let (c, now) = (&page.checkpoint, page.now);
     let place = &c.environment;
@@ -57,50 +40,47 @@ fn draw(data: CheckpointData, watch: Watch, actions: Actions) -> AnyView {
     let past = (!page.runs.is_empty()).then(|| {
         section("runs", "Runs", None, list::runs("Runs with this checkpoint, newest first", now, &page.runs, false))
     });
+    let below = view! {
+        {states(page)}
+        {content::origin(page)}
+        {content::components(page)}
+        {evidence::ledger(page)}
+        {evidence::drill(page)}
+        {content::not_captured(c)}
+        {content::variables(page)}
+        {leave::commands_without_holdfast(page)}
+        {past}
+        {section("delete", "Delete", None, delete(page))}
+    };
     view! {
         {crumbs(vec![
             (place.project.to_string(), format!("/projects/{}", place.project)),
-            (place.name.to_string(), list::environment_href(&place.project, &place.name)),
+            (place.name.to_string(), text::environment_href(&place.project, &place.name)),
         ])}
         <div class="lead">
             {heading(title, said.tone, said.text, said.reason)}
-            {buttons(&page, actions)}
+            {buttons(page)}
         </div>
         {description}
-        {watch.panel(live)}
-        {states(&page)}
-        {content::origin(&page)}
-        {content::components(&page)}
-        {evidence::ledger(&page)}
-        {evidence::drill(&page)}
-        {content::not_captured(c)}
-        {content::variables(&page)}
-        {leave::commands_without_holdfast(&page)}
-        {past}
-        {section("delete", "Delete", None, delete(&page, actions.delete))}
+        {run_panel::place(live.as_ref())}
+        {fresh(below.into_any())}
     }
     .into_any()
 }
 
 /// Restore, drill, verify.
-fn buttons(page: &CheckpointPage, actions: Actions) -> AnyView {
+fn buttons(page: &CheckpointPage) -> AnyView {
     let id = page.checkpoint.id.to_string();
-    let (same, restore) = (id.clone(), format!("/checkpoints/{id}/restore"));
-    let Actions { verify, drill, .. } = actions;
+    let ask = |name: &'static str| {
+        let id = id.clone();
+        view! { <input type="hidden" name="id" value=id /> <button>{name}</button> }.into_any()
+    };
     let again = if page.checkpoint.drill.is_some() { "Drill again" } else { "Drill" };
     view! {
         <div class="buttons">
-            <a class="button primary" href=restore>{icon(Icon::Back)} " Restore"</a>
-            <ActionForm action=drill>
-                <input type="hidden" name="id" value=same />
-                <button disabled=move || drill.pending().get()>{again}</button>
-            </ActionForm>
-            <ActionForm action=verify>
-                <input type="hidden" name="id" value=id />
-                <button disabled=move || verify.pending().get()>"Verify"</button>
-            </ActionForm>
-            {action_error(drill)}
-            {action_error(verify)}
+            <a class="button primary" href=format!("/checkpoints/{id}/restore")>{icon(Icon::Back)} "Restore"</a>
+            {form::<Drill, _>(Live::Run, ask(again))}
+            {form::<Verify, _>(Live::Run, ask("Verify"))}
         </div>
     }
     .into_any()
@@ -141,26 +121,26 @@ fn states(page: &CheckpointPage) -> AnyView {
 }
 
 /// Delete with the name typed, or the reason why not.
-fn delete(page: &CheckpointPage, action: ServerAction<Delete>) -> AnyView {
+fn delete(page: &CheckpointPage) -> AnyView {
     if let Some(reason) = &page.may_delete {
         return view! { <p class="aside plain">{icon(Icon::Lock)} <span>{reason.clone()}</span></p> }.into_any();
     }
     let id = page.checkpoint.id.to_string();
     let word = confirm_word(&page.checkpoint).to_owned();
     let size = page.checkpoint.size.display.clone();
+    let fields = view! {
+        <div class="confirm">
+            <input type="hidden" name="id" value=id />
+            <label for="delete-confirm">"Type " <code>{word}</code> " to delete it"</label>
+            <input id="delete-confirm" name="confirm" type="text" required=true autocomplete="off" spellcheck="false" />
+            <button class="danger">"Delete this checkpoint"</button>
+        </div>
+    };
     view! {
         <p class="prose">
             {format!("This cannot be undone. {size} of logical data go; what other checkpoints share stays in the vault.")}
         </p>
-        <ActionForm action=action>
-            <div class="confirm">
-                <input type="hidden" name="id" value=id />
-                <label for="delete-confirm">"Type " <code>{word}</code> " to delete it"</label>
-                <input id="delete-confirm" name="confirm" type="text" required=true autocomplete="off" spellcheck="false" />
-                <button class="danger" disabled=move || action.pending().get()>"Delete this checkpoint"</button>
-            </div>
-        </ActionForm>
-        {action_error(action)}
+        {form::<Delete, _>(Live::No, fields.into_any())}
     }
     .into_any()
 }

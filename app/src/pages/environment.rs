@@ -4,7 +4,7 @@ use holdfast_model::{
     size,
     view::{ComponentView, EnvironmentView},
 };
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use crate::{
@@ -13,15 +13,15 @@ use crate::{
     components::{
         chart,
         copy::{commands, copyable},
-        form::{action_error, line, tick},
-        frame::Running,
+        form::{Live, form, line, tick},
         icon::Icon,
         layout::{
-            age, bytes, crumbs, empty, facts, folded, heading, moment, plain, section, state_tile, table, tile, tiles,
+            age, bytes, crumbs, empty, facts, folded, fresh, heading, moment, plain, section, state_tile, table, tile,
+            tiles,
         },
         list,
         loaded::loaded,
-        run_panel::Watch,
+        run_panel,
         word::{self, Tone},
     },
     sentence, text,
@@ -31,26 +31,14 @@ use crate::{
 #[component]
 pub fn Environment() -> impl IntoView {
     let params = use_params_map();
-    let place =
-        move || params.with(|p| (p.get("project").unwrap_or_default(), p.get("environment").unwrap_or_default()));
-    let read = Resource::new(place, |(project, name)| read_environment(project, name));
-    let watch = Watch::new(move || {
-        read.refetch();
-        Running::look();
-    });
-    let back_up = ServerAction::<BackUp>::new();
-    watch.follow(back_up);
-    Effect::new(move |_| {
-        if let Some(Ok(_)) = back_up.value().get() {
-            Running::look();
-        }
-    });
-    loaded(read, move |data| draw(data, watch, back_up))
+    let (project, name) =
+        params.with_untracked(|p| (p.get("project").unwrap_or_default(), p.get("environment").unwrap_or_default()));
+    loaded(read_environment(project, name), |data| draw(&data))
 }
 
-fn draw(data: EnvironmentData, watch: Watch, back_up: ServerAction<BackUp>) -> AnyView {
+fn draw(data: &EnvironmentData) -> AnyView {
     let EnvironmentData { page, live } = data;
-    let EnvironmentPage { now, environment, checkpoints, runs, recovery_kit_confirmed } = &page;
+    let EnvironmentPage { now, environment, checkpoints, runs, recovery_kit_confirmed } = page;
     let now = *now;
     let said = sentence::of_environment(now, environment);
     let count = u64::try_from(checkpoints.items.len()).unwrap_or(0);
@@ -88,6 +76,15 @@ fn draw(data: EnvironmentData, watch: Watch, back_up: ServerAction<BackUp>) -> A
             </p>
         }
     });
+    let below = view! {
+        {figures(page)}
+        {kit}
+        {caveats(environment)}
+        {section("checkpoints", "Checkpoints", Some(note), list)}
+        {section("components", "Components", None, components(&environment.components))}
+        {past}
+        {section("about", "About this environment", None, about(environment))}
+    };
     view! {
         {crumbs(vec![
             ("Projects".to_owned(), "/projects".to_owned()),
@@ -95,22 +92,16 @@ fn draw(data: EnvironmentData, watch: Watch, back_up: ServerAction<BackUp>) -> A
         ])}
         <div class="lead">
             {heading(environment.name.to_string(), said.tone, said.text, said.reason)}
-            {button(environment, back_up)}
+            {button(environment)}
         </div>
-        {watch.panel(live)}
-        {figures(&page)}
-        {kit}
-        {caveats(environment)}
-        {section("checkpoints", "Checkpoints", Some(note), list)}
-        {section("components", "Components", None, components(&environment.components))}
-        {past}
-        {section("about", "About this environment", None, about(environment))}
+        {run_panel::place(live.as_ref())}
+        {fresh(below.into_any())}
     }
     .into_any()
 }
 
 /// *Back up now*, with what can be said about it folded beside it.
-fn button(environment: &EnvironmentView, action: ServerAction<BackUp>) -> AnyView {
+fn button(environment: &EnvironmentView) -> AnyView {
     let boxes: Vec<_> = environment
         .components
         .iter()
@@ -120,32 +111,27 @@ fn button(environment: &EnvironmentView, action: ServerAction<BackUp>) -> AnyVie
         })
         .collect();
     let id = environment.id.to_string();
-    view! {
-        <ActionForm action=action>
-            <div class="backup">
-                <input type="hidden" name="environment" value=id />
-                <input type="hidden" name="offered" value="true" />
-                <button class="primary big" disabled=move || action.pending().get()>"Back up now"</button>
-                <details class="folded">
-                    <summary>"Name, tags, components, drill"</summary>
-                    <div class="fields">
-                        {line("backup-name", "name", plain("Name"), "For people. The id is given by Holdfast.")}
-                        {line("backup-tags", "tags", plain("Tags"), "Separated by commas.")}
-                        <fieldset>
-                            <legend>"Components"</legend>
-                            {boxes}
-                        </fieldset>
-                        <fieldset>
-                            <legend>"Proof"</legend>
-                            {tick("drill", "true".to_owned(), plain("Drill it after the seal"), true)}
-                        </fieldset>
-                    </div>
-                </details>
-                {action_error(action)}
+    let fields = view! {
+        <input type="hidden" name="environment" value=id />
+        <input type="hidden" name="offered" value="true" />
+        <button class="primary big">"Back up now"</button>
+        <details class="folded">
+            <summary>"Name, tags, components, drill"</summary>
+            <div class="fields">
+                {line("backup-name", "name", plain("Name"), "For people. The id is given by Holdfast.")}
+                {line("backup-tags", "tags", plain("Tags"), "Separated by commas.")}
+                <fieldset>
+                    <legend>"Components"</legend>
+                    {boxes}
+                </fieldset>
+                <fieldset>
+                    <legend>"Proof"</legend>
+                    {tick("drill", "true".to_owned(), plain("Drill it after the seal"), true)}
+                </fieldset>
             </div>
-        </ActionForm>
-    }
-    .into_any()
+        </details>
+    };
+    view! { <div class="backup">{form::<BackUp, _>(Live::Run, fields.into_any())}</div> }.into_any()
 }
 
 fn figures(page: &EnvironmentPage) -> AnyView {

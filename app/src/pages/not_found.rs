@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 
-use crate::{components::loaded::failure, error::AppError};
+use crate::{
+    components::{frame::around, loaded::failure},
+    error::AppError,
+};
 
 /// No page has this address.
 #[component]
@@ -11,7 +14,7 @@ pub fn NotFound() -> impl IntoView {
     if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
         response.set_status(axum::http::StatusCode::NOT_FOUND);
     }
-    failure(&AppError::NotFound(
-        "No page has this address. It may have been deleted, or the address is mistyped.".into(),
-    ))
+    let error =
+        AppError::NotFound("No page has this address. It may have been deleted, or the address is mistyped.".into());
+    around(().into_any(), failure(&error))
 }

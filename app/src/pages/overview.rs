@@ -23,7 +23,7 @@ use crate::{
 /// The page.
 #[component]
 pub fn OverviewPage() -> impl IntoView {
-    loaded(Resource::new(|| (), |()| read_overview()), |overview| draw(&overview))
+    loaded(read_overview(), |overview| draw(&overview))
 }
 
 fn draw(overview: &Overview) -> AnyView {
@@ -112,7 +112,7 @@ pub fn environments(now: OffsetDateTime, environments: &[EnvironmentView]) -> An
     let rows = environments
         .iter()
         .map(|e| {
-            let href = list::environment_href(&e.project, &e.name);
+            let href = text::environment_href(&e.project, &e.name);
             let (look, taken) = match &e.latest {
                 Some(latest) => (word::proof_look(latest.proof), ago(now, latest.created_at)),
                 None => ((Tone::Warn, Icon::Alert, "no checkpoint"), plain("–")),

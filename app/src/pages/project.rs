@@ -1,7 +1,7 @@
 //! One project: its environments, its storage, its recovery kit.
 
 use holdfast_model::size;
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use super::overview::environments;
@@ -9,7 +9,7 @@ use crate::{
     api::{ConfirmRecoveryKit, ProjectPage, read_project},
     components::{
         chart, copy,
-        form::action_error,
+        form::{Live, form},
         icon::Icon,
         layout::{bytes, crumbs, empty, heading, plain, section, tile, tiles},
         loaded::loaded,
@@ -22,13 +22,11 @@ use crate::{
 #[component]
 pub fn ProjectView() -> impl IntoView {
     let params = use_params_map();
-    let confirm = ServerAction::<ConfirmRecoveryKit>::new();
-    let name = move || params.with(|p| p.get("project").unwrap_or_default());
-    let read = Resource::new(move || (name(), confirm.version().get()), |(name, _)| read_project(name));
-    loaded(read, move |page| draw(&page, confirm))
+    let name = params.with_untracked(|p| p.get("project").unwrap_or_default());
+    loaded(read_project(name), |page| draw(&page))
 }
 
-fn draw(page: &ProjectPage, confirm: ServerAction<ConfirmRecoveryKit>) -> AnyView {
+fn draw(page: &ProjectPage) -> AnyView {
     let project = &page.project;
     let behind = page
         .environments
@@ -69,32 +67,29 @@ fn draw(page: &ProjectPage, confirm: ServerAction<ConfirmRecoveryKit>) -> AnyVie
             {section("environments", "Environments", None, list)}
             {section("storage", "Storage", None, chart::storage(&page.storage))}
         </div>
-        {section("recovery-kit", "Recovery kit", None, kit(page, confirm))}
+        {section("recovery-kit", "Recovery kit", None, kit(page))}
     }
     .into_any()
 }
 
 /// The kit: what it is, how it is printed, and who has it.
-fn kit(page: &ProjectPage, confirm: ServerAction<ConfirmRecoveryKit>) -> AnyView {
+fn kit(page: &ProjectPage) -> AnyView {
     let name = page.project.name.to_string();
     let same = name.clone();
     let state = if page.project.recovery_kit_confirmed {
         word::word((Tone::Good, Icon::Check, "stored in a safe place"))
     } else {
-        view! {
-            <ActionForm action=confirm>
-                <input type="hidden" name="project" value=same />
-                <button disabled=move || confirm.pending().get()>"I have stored it in a safe place"</button>
-            </ActionForm>
-        }
-        .into_any()
+        let fields = view! {
+            <input type="hidden" name="project" value=same />
+            <button>"I have stored it in a safe place"</button>
+        };
+        form::<ConfirmRecoveryKit, _>(Live::No, fields.into_any())
     };
     view! {
         <p class="prose">
             "With it stock restic reads the vault, without Holdfast and without this host: the vault's address, its password and its key file. Keep it away from this machine."
         </p>
         {copy::commands(format!("holdfast vault recovery-kit {name}"), "the command that prints the recovery kit")}
-        {action_error(confirm)}
         {state}
     }
     .into_any()

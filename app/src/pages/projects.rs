@@ -17,7 +17,7 @@ use crate::{
 /// The page.
 #[component]
 pub fn ProjectsList() -> impl IntoView {
-    loaded(Resource::new(|| (), |()| read_projects()), |page| draw(&page))
+    loaded(read_projects(), |page| draw(&page))
 }
 
 fn draw(page: &ProjectsPage) -> AnyView {

@@ -1,16 +1,15 @@
 //! Putting a checkpoint back: what, where, what will happen, and the name typed.
 
 use holdfast_model::manifest::Facts;
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use crate::{
     api::{CheckpointData, Restore, read_checkpoint},
     backend::{CheckpointPage, ComponentFacts},
     components::{
-        form::{action_error, tick},
+        form::{Live, form, tick},
         layout::{ago, bytes, crumbs, heading, plain},
-        list,
         loaded::loaded,
         word::{self, Tone},
     },
@@ -21,12 +20,11 @@ use crate::{
 #[component]
 pub fn RestoreForm() -> impl IntoView {
     let params = use_params_map();
-    let id = move || params.with(|p| p.get("checkpoint").unwrap_or_default());
-    let action = ServerAction::<Restore>::new();
-    loaded(Resource::new(id, read_checkpoint), move |data| draw(&data, action))
+    let id = params.with_untracked(|p| p.get("checkpoint").unwrap_or_default());
+    loaded(read_checkpoint(id), |data| draw(&data))
 }
 
-fn draw(data: &CheckpointData, action: ServerAction<Restore>) -> AnyView {
+fn draw(data: &CheckpointData) -> AnyView {
     let page = &data.page;
     let (c, now) = (&page.checkpoint, page.now);
     let place = &c.environment;
@@ -41,37 +39,37 @@ fn draw(data: &CheckpointData, action: ServerAction<Restore>) -> AnyView {
     } else {
         (Tone::Warn, format!("It is {}: whether all of it can be restored is not known.", c.proof))
     };
+    let fields = view! {
+        <input type="hidden" name="id" value=id />
+        <input type="hidden" name="offered" value="true" />
+        <ol class="asks">
+            <li>{parts}</li>
+            <li>
+                <h2>"Where"</h2>
+                <p class="prose">
+                    "Here: " <strong>{here}</strong>
+                    ", each component to where it was captured."
+                </p>
+            </li>
+            <li>{happens}</li>
+            <li>
+                <h2>"Confirm"</h2>
+                <div class="confirm">
+                    <label for="restore-confirm">"Type " <code>{environment}</code> " to restore it"</label>
+                    <input id="restore-confirm" name="confirm" type="text" required=true autocomplete="off" spellcheck="false" />
+                    <button class="danger">"Restore"</button>
+                </div>
+            </li>
+        </ol>
+    };
     view! {
         {crumbs(vec![
             (place.project.to_string(), format!("/projects/{}", place.project)),
-            (place.name.to_string(), list::environment_href(&place.project, &place.name)),
+            (place.name.to_string(), text::environment_href(&place.project, &place.name)),
             (name, format!("/checkpoints/{}", c.id)),
         ])}
         {heading(title, tone, said, format!("Everything goes back to how it was {}.", text::ago(now, c.created_at)))}
-        <ActionForm action=action>
-            <input type="hidden" name="id" value=id />
-            <input type="hidden" name="offered" value="true" />
-            <ol class="asks">
-                <li>{parts}</li>
-                <li>
-                    <h2>"Where"</h2>
-                    <p class="prose">
-                        "Here: " <strong>{here}</strong>
-                        ", each component to where it was captured."
-                    </p>
-                </li>
-                <li>{happens}</li>
-                <li>
-                    <h2>"Confirm"</h2>
-                    <div class="confirm">
-                        <label for="restore-confirm">"Type " <code>{environment}</code> " to restore it"</label>
-                        <input id="restore-confirm" name="confirm" type="text" required=true autocomplete="off" spellcheck="false" />
-                        <button class="danger" disabled=move || action.pending().get()>"Restore"</button>
-                    </div>
-                    {action_error(action)}
-                </li>
-            </ol>
-        </ActionForm>
+        {form::<Restore, _>(Live::No, fields.into_any())}
         <p class="note">"Taken " {ago(now, c.created_at)} " by " {c.created_by.clone()} ". " {word::proof(c.proof)}</p>
     }
     .into_any()

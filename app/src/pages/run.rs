@@ -8,11 +8,10 @@ use crate::{
     api::{RunData, read_run},
     components::{
         copy::copyable,
-        frame::Running,
-        layout::{ago, crumbs, facts, heading, moment, plain, section},
-        list::{self, environment_href},
+        layout::{ago, crumbs, facts, fresh, heading, moment, plain, section},
+        list,
         loaded::loaded,
-        run_panel::panel,
+        run_panel,
         word::run_look,
     },
     text,
@@ -22,16 +21,11 @@ use crate::{
 #[component]
 pub fn RunView() -> impl IntoView {
     let params = use_params_map();
-    let id = move || params.with(|p| p.get("run").unwrap_or_default());
-    let read = Resource::new(id, read_run);
-    let ended = Callback::new(move |()| {
-        read.refetch();
-        Running::look();
-    });
-    loaded(read, move |data| draw(&data, ended))
+    let id = params.with_untracked(|p| p.get("run").unwrap_or_default());
+    loaded(read_run(id), |data| draw(&data))
 }
 
-fn draw(data: &RunData, ended: Callback<()>) -> AnyView {
+fn draw(data: &RunData) -> AnyView {
     let (run, now) = (&data.page.run, data.page.now);
     let place = &run.environment;
     let (tone, _, state) = run_look(run.state);
@@ -44,8 +38,8 @@ fn draw(data: &RunData, ended: Callback<()>) -> AnyView {
         RunState::Cancelled => "It was cancelled.".to_owned(),
     };
     // Without the wasm the page reads itself again until the run has ended.
-    let refresh = (!run.state.is_final())
-        .then(|| view! { <noscript inner_html="<meta http-equiv=\"refresh\" content=\"2\">"></noscript> });
+    let refresh =
+        (!run.state.is_final()).then(|| view! { <noscript><meta http-equiv="refresh" content="2" /></noscript> });
     let children = (!data.children.is_empty())
         .then(|| section("parts", "Parts", None, list::runs("Runs that are parts of it", now, &data.children, false)));
     let mut about = vec![
@@ -76,12 +70,14 @@ fn draw(data: &RunData, ended: Callback<()>) -> AnyView {
         {refresh}
         {crumbs(vec![
             (place.project.to_string(), format!("/projects/{}", place.project)),
-            (place.name.to_string(), environment_href(&place.project, &place.name)),
+            (place.name.to_string(), text::environment_href(&place.project, &place.name)),
         ])}
         {heading(text::run_kind(run.kind).to_owned(), tone, said, String::new())}
-        {panel(&data.page, ended)}
-        {children}
-        {section("about", "About this run", None, facts(about))}
+        {run_panel::place(Some(&data.page))}
+        {fresh(view! {
+            {children}
+            {section("about", "About this run", None, facts(about))}
+        }.into_any())}
     }
     .into_any()
 }
