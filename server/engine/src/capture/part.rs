@@ -1,7 +1,6 @@
 //! One component on its way: prepared, held, streamed. The only place of capture that knows all kinds.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -24,7 +23,7 @@ use crate::{
     config,
     context::Context,
     failure::{Failure, blocking},
-    files, git, postgres, source, sqlite,
+    files, git, place, postgres, source, sqlite,
     tools::Tools,
 };
 
@@ -90,7 +89,7 @@ impl Part {
             .ok_or_else(|| Failure::Said("there is no such component in the definition".to_owned()))?
             .clone();
         let scratch = work.scratch.join(name.as_str());
-        fs::create_dir_all(&scratch).map_err(|error| Failure::io(&scratch, &error))?;
+        place::private_dir(&scratch).map_err(|error| Failure::io(&scratch, &error))?;
         let parent = parent(work, &component).await?;
         let state = match component.settings.clone() {
             Settings::Files { path, exclude } => {

@@ -19,7 +19,7 @@ use crate::{
     config,
     context::{Context, now_and_then},
     failure::{Failure, blocking},
-    git, postgres, sqlite,
+    git, place, postgres, sqlite,
     tools::Tools,
 };
 
@@ -41,7 +41,10 @@ pub(super) async fn drill(
     let tables = Arc::new(AtomicU64::new(0));
     let _sampler = now_and_then(ctx, &step, Some(name), meter.clone(), tables, Some(component.size));
     let scratch = work.scratch.join(format!("drill-{name}"));
-    fs::create_dir_all(&scratch).map_err(|error| Failure::io(&scratch, &error))?;
+    // A throwaway server runs as another user, who has to pass through; all else is nobody's business.
+    let made =
+        if component.kind == Kind::Postgres { fs::create_dir_all(&scratch) } else { place::private_dir(&scratch) };
+    made.map_err(|error| Failure::io(&scratch, &error))?;
     let room = Room(scratch);
 
     let mut outcome = match node(work, component).await? {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
 };
@@ -42,6 +43,16 @@ enum Target {
     Config { file: Option<PathBuf> },
     Sqlite { path: PathBuf },
     Postgres(Box<postgres::PgRestore>),
+}
+
+impl Target {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Files { path, .. } | Self::Git { path, .. } | Self::Sqlite { path } => Some(path),
+            Self::Config { file } => file.as_deref(),
+            Self::Postgres(_) => None,
+        }
+    }
 }
 
 /// What stays as it is, whatever the tree says.
@@ -187,8 +198,9 @@ impl Item {
         ctx.log(Level::Info, Some(name.as_str()), format!("putting back {}", size::display(self.sealed.size)));
         let scratch = work.scratch.join(format!("restore-{name}"));
         let _ = fs::remove_dir_all(&scratch);
-        fs::create_dir_all(&scratch).map_err(|error| Failure::io(&scratch, &error))?;
+        place::private_dir(&scratch).map_err(|error| Failure::io(&scratch, &error))?;
         let (node, sealed) = (self.node, self.sealed);
+        let base = self.target.path().map(|path| trash_of_run(path, work));
         let part = match self.target {
             Target::Postgres(restore) => {
                 let restored = restore.carry_out(&scratch, ctx).await;
@@ -256,6 +268,7 @@ impl Item {
             }
         };
         let _ = fs::remove_dir_all(&scratch);
+        close_trash(&base);
         report.files += part.files;
         report.bytes += part.bytes;
         report.kept.extend(part.kept);
@@ -284,12 +297,26 @@ fn writable(path: &Path) -> Result<(), Failure> {
 }
 
 /// The folder of this run for what makes way at `path`: on the same file system, and in no capture.
-fn trash(path: &Path, work: &RestoreWork, name: &Name) -> PathBuf {
+fn trash_of_run(path: &Path, work: &RestoreWork) -> PathBuf {
     let real = place::real(path);
     let beside = real.parent().unwrap_or(Path::new("/"));
     let apart = place::device(&real).ok() != place::device(beside).ok() || !place::writable(beside);
     let base = if apart && real.is_dir() { real.as_path() } else { beside };
-    base.join(format!("{TRASH}{}", work.run)).join(name.as_str())
+    base.join(format!("{TRASH}{}", work.run))
+}
+
+/// The component's part of it.
+fn trash(path: &Path, work: &RestoreWork, name: &Name) -> PathBuf {
+    trash_of_run(path, work).join(name.as_str())
+}
+
+/// What was kept may hold secrets: only the owner of the place looks into it, and git does not offer to add it.
+fn close_trash(base: &Option<PathBuf>) {
+    let Some((base, folder)) = base.as_ref().and_then(|base| Some((base, base.parent()?))) else { return };
+    if let (true, Ok(owner)) = (base.is_dir(), fs::metadata(folder)) {
+        let _ = fs::write(base.join(".gitignore"), "*\n");
+        let _ = config::set_facts(base, 0o700, owner.uid(), owner.gid());
+    }
 }
 
 fn keep(

@@ -50,6 +50,8 @@ async fn excluded_newer_and_foreign_files_survive() {
     assert_eq!(fs::read_to_string(trash.join("a.txt")).unwrap(), "changed since, and longer");
     assert_eq!(fs::read_to_string(trash.join("new/precious.txt")).unwrap(), "new since");
     assert!(done.kept.iter().any(|line| line.contains(&trash.display().to_string())), "{done:?}");
+    let mode = std::os::unix::fs::MetadataExt::mode(&trash.parent().unwrap().metadata().unwrap());
+    assert_eq!(mode & 0o777, 0o700, "others could look into the trash");
 
     // Once more changes nothing, and the trash is in no later checkpoint.
     let before = listing(&bench.app(""));
