@@ -105,6 +105,16 @@ impl Vaults {
         Ok(vault)
     }
 
+    /// Whether the project's primary vault is open already; opening, and above all making one, takes a moment.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_open(&self, project: &ProjectRow) -> Result<bool, VaultsError> {
+        let row = self.store.primary_vault(&project.id).await?;
+        let open = self.open.lock().await;
+        Ok(row.is_some_and(|row| open.contains_key(&row.id)))
+    }
+
     /// A vault by its id.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use holdfast_engine::{CaptureError, DrillError, RestoreError};
 use holdfast_model::{
     definition::Definition,
-    event::Level,
+    event::{Level, StepState},
     id::EnvironmentId,
     state::{Kind, RunState},
 };
@@ -134,7 +134,18 @@ impl Job {
     /// The vault that the environment's project writes to.
     pub(crate) async fn vault(&self) -> Result<OpenVault, JobError> {
         let project = self.desk.store().find_project(self.claim.run.view.environment.project.as_str()).await?;
-        Ok(self.desk.vaults().of_project(&project).await?)
+        let vaults = self.desk.vaults();
+        if vaults.is_open(&project).await? {
+            return Ok(vaults.of_project(&project).await?);
+        }
+        let ctx = &self.hold.ctx;
+        ctx.step("vault", "Vault opened", StepState::Started, None, None);
+        let open = vaults.of_project(&project).await;
+        match &open {
+            Ok(open) => ctx.step("vault", "Vault opened", StepState::Done, None, Some(open.vault.location())),
+            Err(error) => ctx.step("vault", "Vault opened", StepState::Failed, None, Some(error.to_string())),
+        }
+        Ok(open?)
     }
 
     /// A line of the run's own log.

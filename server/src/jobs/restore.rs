@@ -48,7 +48,7 @@ pub(crate) async fn restore(job: &Job) -> Result<Ending, JobError> {
             job.log(Level::Warning, format!("no copy is kept of: {line}"));
         }
     }
-    job.hold.ctx.cancel.check().map_err(|_| JobError::Cancelled)?;
+    job.hold.ctx.cancel.check().map_err(|_| untouched())?;
     store.check_fence(&job.claim).await?;
     let report = validated.carry_out(&job.hold.ctx).await?;
     store.audit(&job.claim.run.view.created_by, "checkpoint.restore", id.as_str(), job.claim.id().as_str()).await?;
@@ -84,14 +84,13 @@ async fn safety(job: &Job, row: &CheckpointRow, validated: &Validated, chosen: &
     let lose = validated.would_lose();
     let made = match part(job, row).await {
         Ok(made) => made,
-        Err(JobError::Cancelled) => return Err(JobError::Cancelled),
+        Err(JobError::Cancelled) => return Err(untouched()),
         Err(error) => return Err(refuse(job, &error.to_string(), &lose)),
     };
     let lost: Vec<String> = made
         .failed
         .iter()
-        .filter(|(name, _)| chosen.contains(name))
-        .filter(|(name, _)| lose.iter().any(|line| line.starts_with(&format!("{name}: "))))
+        .filter(|(name, _)| chosen.contains(name) && lose.iter().any(|line| may_mean(line, name)))
         .map(|(name, why)| format!("{name}: {why}"))
         .collect();
     if !lost.is_empty() {
@@ -104,6 +103,15 @@ async fn safety(job: &Job, row: &CheckpointRow, validated: &Validated, chosen: &
     let detail = format!("{}, {}", made.row.id, size::display(made.row.total));
     ctx.step(SAFETY, "Safety checkpoint taken", StepState::Done, None, Some(detail));
     Ok(())
+}
+
+fn untouched() -> JobError {
+    JobError::Failed("cancelled: nothing was touched".into())
+}
+
+/// Whether a line of what would be lost is about this component: it says so, or names none.
+fn may_mean(line: &str, component: &Name) -> bool {
+    line.starts_with(&format!("`{component}`: ")) || !line.starts_with('`')
 }
 
 fn refuse(job: &Job, why: &str, lose: &[String]) -> JobError {

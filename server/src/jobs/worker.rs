@@ -104,7 +104,7 @@ pub(crate) async fn conclude(job: &mut Job, ended: Result<Ending, JobError>, why
         (Err(error), Some(Why::Cancelled)) => {
             // A restore says what state the application is in.
             let message = match error {
-                JobError::Failed(message) => message,
+                JobError::Failed(message) if job.claim.run.view.kind == RunKind::Restore => message,
                 _ => "cancelled".to_owned(),
             };
             Ending { state: RunState::Cancelled, message: Some(message), gate_open: None }

@@ -1,0 +1,13 @@
+//! The workers with the real engine and a real vault: what a run leaves behind, also when the server dies in it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "../support/cluster.rs"]
+mod cluster;
+mod house;
+
+mod create;
+mod damage;
+mod recovery;
+mod restore;
+mod stops;
+mod vaults;
