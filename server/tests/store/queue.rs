@@ -56,7 +56,7 @@ async fn a_worker_whose_lease_ran_out_can_write_nothing(c: &Catalogue) {
     let run = c.queue(RunKind::Create, &environment, None).await;
     let stale = c.claim().await;
     c.sql("update run set lease_until = 1").await;
-    assert_eq!(c.store.reap(false).await.unwrap(), [run.clone()]);
+    assert_eq!(c.store.reap(false).await.unwrap(), std::slice::from_ref(&run));
     assert!(c.store.claim("w").await.unwrap().is_none(), "it waits before the next attempt");
     c.sql("update run set not_before = 0").await;
     let fresh = c.claim().await;
