@@ -327,8 +327,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// A tree that restic 0.14 wrote (with `restic cat blob`), shortened to what is odd about it.
-    const FROM_RESTIC: &str = concat!(
+    /// Odd entries in restic's form: what Go's encoder makes of its `Node` structure.
+    const IN_RESTICS_FORM: &str = concat!(
         r#"{"nodes":[{"name":"a\\xff\u003c","type":"file","mode":8388989,"mtime":"2001-02-03T04:05:06.000000789Z","#,
         r#""atime":"2001-02-03T04:05:06.000000789Z","ctime":"2024-01-02T03:04:05.1Z","uid":0,"gid":5,"user":"root","#,
         r#""inode":77,"size":3,"links":1,"extended_attributes":[{"name":"user.x","value":"AAE="}],"content":"#,
@@ -341,10 +341,10 @@ mod tests {
 
     #[test]
     fn a_tree_comes_back_byte_for_byte() {
-        let tree = parse_tree(&Id::default(), FROM_RESTIC.as_bytes()).unwrap();
+        let tree = parse_tree(&Id::default(), IN_RESTICS_FORM.as_bytes()).unwrap();
         assert_eq!(tree.nodes[0].name.as_encoded_bytes(), b"a\xff<");
         assert_eq!(tree.nodes[0].mode, 0o4575);
-        assert_eq!(String::from_utf8(write_tree(&tree.nodes)).unwrap(), FROM_RESTIC);
+        assert_eq!(String::from_utf8(write_tree(&tree.nodes)).unwrap(), IN_RESTICS_FORM);
     }
 
     #[test]
