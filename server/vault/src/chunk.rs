@@ -17,7 +17,9 @@ impl Cutters {
     pub(crate) fn new(seed: u64) -> Cutters {
         Cutters {
             files: Arc::new(Cutter::new(seed, 512 << 10, 1 << 20, 8 << 20)),
-            dump: Arc::new(Cutter::new(seed, 16 << 10, 64 << 10, 512 << 10)),
+            // By `examples/dump_chunks.rs`: against 64 KiB the first dump costs 1 % more, and a 1 % change in bursts of
+            // 100 rows stores 8 % again instead of 15 %. At 16 KiB it would be 5 % for 5 %.
+            dump: Arc::new(Cutter::new(seed, 8 << 10, 32 << 10, 256 << 10)),
         }
     }
 

@@ -1,4 +1,52 @@
 //! Holdfast's vault: a restic repository of format version 2, read and written.
+//!
+//! Stock restic (0.14 and newer) lists, checks, restores and writes the same repository beside us. The format is restic's
+//! `doc/design.rst`; this page tells it in the order in which a reader of the code needs it, with what we hold to.
+//!
+//! # Names and files
+//! An [`Id`] is a SHA-256. A *blob* is named by the hash of its plain content, a *file* of the vault by the hash of its
+//! own bytes; only `config` has a fixed name. Files are written once, whole and durable, and never changed
+//! ([`Backend`], [`LocalBackend`]):
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config` | version 2, the vault's id, the chunker polynomial (it seeds our FastCDC table) |
+//! | `keys/…` | the vault's random key, sealed by a password through scrypt; plain JSON |
+//! | `data/xx/…` | packs of blobs, about 16 MiB; data and trees never share one |
+//! | `index/…` | which pack holds which blob, and where |
+//! | `snapshots/…` | a tree, a time, tags: what makes a tree reachable |
+//! | `locks/…` | who is at work, shared or exclusive |
+//!
+//! # Sealing bytes
+//! `IV ‖ AES-256-CTR ‖ Poly1305-AES` over every blob, every pack's header and every file but the keys. Index, snapshots
+//! and locks carry a leading 2 and zstd inside the seal; a blob is packed by zstd where that saves something, and then
+//! its plain length stands in header and index.
+//!
+//! # Packs
+//! Sealed blobs one after the other, the sealed header (type, length, plain length, id of each), the header's length in
+//! four bytes. So each blob can be read alone, and an index can be made again from the packs.
+//!
+//! # Trees
+//! A directory is a blob of JSON: its entries sorted by name, with all their metadata ([`Node`]). Names are quoted as Go
+//! quotes strings, so that every byte survives. A file lists its data blobs; a directory names its tree. Equal
+//! directories are equal bytes and so one blob: the JSON is written byte for byte as restic writes it.
+//!
+//! # Writing
+//! [`Writer`] takes the shared lock, and then: chunk, hash, known already?, compress, seal, pack, write. A file that
+//! stands unchanged in the parent (size, mtime, ctime, inode) costs one `statx`; an unchanged directory keeps its tree.
+//! Memory is bounded by [`VaultOptions::memory`], but for the index, which grows with the vault.
+//!
+//! [`Writer::seal`] publishes in this order, each step durable before the next: packs, index, snapshot. Directly before
+//! the snapshot it makes sure that our lock still stands and that no index file has vanished, or that everything the
+//! tree needs is there all the same; else [`Error::VaultChanged`]. Until then nothing of it can be reached, and whatever
+//! ends the writer leaves at most packs that a prune removes.
+//!
+//! # What always holds
+//! - A snapshot names only trees that are durable, and these only blobs that are, in packs that an index lists.
+//! - No byte is given out whose blob's hash was not verified.
+//! - A list is whole or an error. A number read from the vault is bounded before anything is allocated by it.
+//! - Nothing is written outside of a restore's target, and nothing there is removed: it makes way into a trash.
+//! - An error in any worker ends the writer; the first one is reported, and a seal is refused.
 
 mod archive;
 mod backend;

@@ -118,16 +118,18 @@ impl Lock {
 impl Held {
     fn renew(&self, exclusive: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
+        // Asked before each wait: the end may come before this thread has begun to listen for it.
+        while !state.ended {
             let (next, timeout) = self.end.wait_timeout(state, RENEWAL).unwrap_or_else(PoisonError::into_inner);
             state = next;
             if state.ended {
                 return;
             }
-            if timeout.timed_out() && state.lost.is_none() {
-                if let Err(error) = self.renew_once(exclusive, &mut state) {
-                    tracing::warn!(%error, "a vault's lock was not renewed");
-                }
+            if timeout.timed_out()
+                && state.lost.is_none()
+                && let Err(error) = self.renew_once(exclusive, &mut state)
+            {
+                tracing::warn!(%error, "a vault's lock was not renewed");
             }
         }
     }

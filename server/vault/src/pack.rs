@@ -33,10 +33,14 @@ fn is_zero(value: &u32) -> bool {
     *value == 0
 }
 
+/// [`OVERHEAD`] as lengths in packs are counted.
+const SEAL: u32 = 32;
+const _: () = assert!(SEAL as usize == OVERHEAD);
+
 impl Blob {
     /// Length of the content.
     pub(crate) fn raw(&self) -> u32 {
-        if self.packed_from == 0 { self.length.saturating_sub(OVERHEAD as u32) } else { self.packed_from }
+        if self.packed_from == 0 { self.length.saturating_sub(SEAL) } else { self.packed_from }
     }
 
     /// Where it ends in its pack.
@@ -148,7 +152,7 @@ mod tests {
         let key = Key::new(Secrets::from_bytes(&[1; 64]));
         let blob = |n: u8, offset, packed_from| Blob {
             id: Id([n; 32]),
-            kind: if n % 2 == 0 { BlobKind::Data } else { BlobKind::Tree },
+            kind: if n.is_multiple_of(2) { BlobKind::Data } else { BlobKind::Tree },
             offset,
             length: 100 + u32::from(n),
             packed_from,

@@ -53,7 +53,7 @@ pub enum Existing {
         /// Where they go, under their relative paths; made when first needed. Best on the target's file system.
         trash: PathBuf,
         /// Says of a path relative to the target, and whether it is a directory, that it stays as it is.
-        keep: Arc<dyn Fn(&Path, bool) -> bool + Send + Sync>,
+        keep: crate::Filter,
     },
 }
 
@@ -146,7 +146,12 @@ impl Job<'_> {
     }
 }
 
-pub(crate) fn run(vault: &Arc<Opened>, tree: &TreeId, path: &Path, options: RestoreOptions) -> Result<Restored, Error> {
+pub(crate) fn run(
+    vault: &Arc<Opened>,
+    tree: &TreeId,
+    path: &Path,
+    options: &RestoreOptions,
+) -> Result<Restored, Error> {
     options.cancel.check()?;
     // A tree that is not there shall not leave an empty directory behind.
     vault.tree(tree)?;
@@ -162,7 +167,7 @@ pub(crate) fn run(vault: &Arc<Opened>, tree: &TreeId, path: &Path, options: Rest
         vault,
         target,
         chown: options.ownership && rustix::process::geteuid().is_root(),
-        options: &options,
+        options,
         trash,
         files: AtomicU64::new(0),
         bytes: AtomicU64::new(0),

@@ -267,8 +267,9 @@ impl Vault {
     /// # Errors
     /// [`Error::TargetNotEmpty`], [`Error::NoSpace`], [`Error::Cancelled`], and what makes going on senseless. What
     /// concerns single entries is in [`Restored::problems`].
+    #[allow(clippy::needless_pass_by_value, reason = "options are made for one restore and end with it")]
     pub fn restore(&self, tree: &TreeId, target: &Path, options: RestoreOptions) -> Result<Restored, Error> {
-        restore::run(&self.0, tree, target, options)
+        restore::run(&self.0, tree, target, &options)
     }
 
     /// Reads again what the trees need: every pack that is not `fresh` is read whole from the backend, and every blob

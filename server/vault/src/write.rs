@@ -34,7 +34,7 @@ pub use stream::{Stream, Streamed};
 pub enum Chunking {
     /// About 1 MiB on average: few blobs, for files.
     Files,
-    /// Much smaller: scattered changes of a database dump store little again.
+    /// About 32 KiB on average: scattered changes of a database dump store little again.
     Dump,
 }
 
@@ -70,7 +70,7 @@ impl Writer {
         let losses = vault.index().losses();
         let (core, ends) = Core::new(vault, cancel);
         let core = Arc::new(core);
-        let pool = pool::Pool::start(&core, ends)?;
+        let pool = pool::Pool::start(&core, &ends)?;
         Ok(Writer { core, pool, lock, losses })
     }
 

@@ -28,7 +28,8 @@ fn an_awkward_tree_comes_back_identical() {
     assert_eq!(restored.files, archived.files + archived.dirs + archived.others);
 
     for name in ["sparse", "all hole"] {
-        let (had, has) = (fs::metadata(source.join(name)).unwrap(), fs::metadata(ours.join("source").join(name)).unwrap());
+        let (had, has) =
+            (fs::metadata(source.join(name)).unwrap(), fs::metadata(ours.join("source").join(name)).unwrap());
         assert!(has.blocks() <= had.blocks(), "{name}: {} blocks became {}", had.blocks(), has.blocks());
     }
     place.restic_accepts();
@@ -124,7 +125,7 @@ fn a_file_that_keeps_changing_is_unsettled_and_one_that_goes_was_not_there() {
     fs::write(&busy, random(30 << 20)).unwrap();
     let stop = Cancel::new();
     let writing = std::thread::spawn({
-        let (stop, busy, source) = (stop.clone(), busy.clone(), source.clone());
+        let (stop, busy, source) = (stop.clone(), busy, source.clone());
         move || {
             let file = fs::OpenOptions::new().write(true).open(busy).unwrap();
             let mut n = 0u64;

@@ -444,10 +444,10 @@ impl Walk<'_> {
     fn tree_of(&self, reader: &mut Reader<'_>, dir: &Dir) -> Result<TreeId, Error> {
         let mut nodes = std::mem::take(&mut *dir.nodes.lock().unwrap_or_else(PoisonError::into_inner));
         let before = dir.before.as_ref().and_then(|node| node.subtree);
-        if let Some(tree) = before.filter(|_| dir.same.load(Ordering::Relaxed)) {
-            if self.core.vault.index().has(BlobKind::Tree, &tree) {
-                return Ok(tree);
-            }
+        if let Some(tree) = before.filter(|_| dir.same.load(Ordering::Relaxed))
+            && self.core.vault.index().has(BlobKind::Tree, &tree)
+        {
+            return Ok(tree);
         }
         nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         reader.store_tree(&write_tree(&nodes))

@@ -22,7 +22,7 @@ impl LocalBackend {
     /// # Errors
     /// When a directory cannot be made.
     pub fn create(dir: impl Into<PathBuf>) -> Result<LocalBackend, BackendError> {
-        let root = absolute(dir.into())?;
+        let root = absolute(&dir.into())?;
         let make = |path: &Path| {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -51,7 +51,7 @@ impl LocalBackend {
     /// # Errors
     /// When there is no such directory.
     pub fn open(dir: impl Into<PathBuf>) -> Result<LocalBackend, BackendError> {
-        let root = absolute(dir.into())?;
+        let root = absolute(&dir.into())?;
         let known = fs::metadata(&root).map_err(|error| BackendError::from_io(root.display().to_string(), error))?;
         if !known.is_dir() {
             let error = io::Error::from(io::ErrorKind::NotADirectory);
@@ -214,8 +214,8 @@ impl Backend for LocalBackend {
     }
 }
 
-fn absolute(dir: PathBuf) -> Result<PathBuf, BackendError> {
-    std::path::absolute(&dir).map_err(|error| BackendError::from_io(dir.display().to_string(), error))
+fn absolute(dir: &Path) -> Result<PathBuf, BackendError> {
+    std::path::absolute(dir).map_err(|error| BackendError::from_io(dir.display().to_string(), error))
 }
 
 fn sync_dir(dir: &Path) -> io::Result<()> {

@@ -312,7 +312,7 @@ fn read_utc(text: &[u8]) -> Option<OffsetDateTime> {
     }
     let year = i32::try_from(number(0..4)?).ok()?;
     let date = Date::from_calendar_date(year, Month::try_from(small(5..7)?).ok()?, small(8..10)?).ok()?;
-    let digits = text.len().checked_sub(21).unwrap_or(0);
+    let digits = text.len().saturating_sub(21);
     let nanos = match text.get(19)? {
         b'Z' if text.len() == 20 => 0,
         b'.' if (1..=9).contains(&digits) => number(20..20 + digits)? * 10u32.pow(9 - u32::try_from(digits).ok()?),

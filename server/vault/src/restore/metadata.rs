@@ -128,6 +128,20 @@ pub(super) fn set_plain(to: BorrowedFd<'_>, from: BorrowedFd<'_>, meta: &Meta) -
         let _ = rustix::fs::fsetxattr(to, name.as_str(), &value, XattrFlags::empty());
     }
     rustix::fs::fchmod(to, Mode::from_raw_mode(meta.mode))?;
+    rustix::fs::futimens(to, &stamps(meta))
+}
+
+/// The same for an entry that cannot be opened, in a directory of our own.
+pub(super) fn set_plain_special(to: &Path, meta: &Meta) -> Result<(), Errno> {
+    let owner = (Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)));
+    let _ = rustix::fs::chownat(CWD, to, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW);
+    if meta.kind != NodeKind::Symlink {
+        rustix::fs::chmodat(CWD, to, Mode::from_raw_mode(meta.mode), AtFlags::empty())?;
+    }
+    rustix::fs::utimensat(CWD, to, &stamps(meta), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn stamps(meta: &Meta) -> Timestamps {
     let stamp = Timespec { tv_sec: meta.mtime.0, tv_nsec: meta.mtime.1.into() };
-    rustix::fs::futimens(to, &Timestamps { last_access: stamp, last_modification: stamp })
+    Timestamps { last_access: stamp, last_modification: stamp }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::metadata::set_plain;
+use super::metadata::{set_plain, set_plain_special};
 use super::target::{DIR, Target, entries};
 use crate::Error;
 use crate::archive::Meta;
@@ -132,6 +132,9 @@ fn copy(dir: BorrowedFd<'_>, name: &OsStr, place: &Path) -> io::Result<()> {
         NodeKind::Socket => node(FileType::Socket)?,
         NodeKind::Device => node(FileType::BlockDevice)?,
         NodeKind::CharDevice => node(FileType::CharacterDevice)?,
+    }
+    if !matches!(meta.kind, NodeKind::Dir | NodeKind::File) {
+        set_plain_special(place, &meta)?;
     }
     Ok(())
 }

@@ -96,7 +96,7 @@ impl Core {
             jobs,
             waiting,
             queued: AtomicUsize::new(0),
-            most_queued: memory / 8,
+            most_queued: memory / 12,
             finished: Mutex::default(),
             stored: AtomicU64::new(0),
             claimed: std::array::from_fn(|_| Shard::default()),

@@ -41,10 +41,10 @@ struct Open {
 }
 
 impl Packer {
-    /// Half of `memory` goes into pack buffers.
+    /// Five twelfths of `memory` go into pack buffers: two are open, the others on their way.
     pub(crate) fn new(memory: usize, connections: usize) -> (Packer, Receiver<Upload>) {
         let full = (memory / 12).clamp(4 << 20, 16 << 20);
-        let buffers = (memory / 2 / full).clamp(3, connections + 4);
+        let buffers = (memory * 5 / 12 / full).clamp(3, connections + 3);
         let (give_back, spare) = crossbeam_channel::bounded(buffers);
         for _ in 0..buffers {
             let _ = give_back.try_send(Vec::new());

@@ -22,7 +22,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn start(core: &Arc<Core>, ends: Ends) -> Result<Pool, Error> {
+    pub(crate) fn start(core: &Arc<Core>, ends: &Ends) -> Result<Pool, Error> {
         let mut pool = Pool { workers: Vec::new(), uploaders: Vec::new() };
         for n in 0..core.vault.options.threads.max(1) {
             let core = core.clone();

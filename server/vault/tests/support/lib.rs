@@ -182,7 +182,8 @@ pub fn awkward(root: &Path, utf8_links: bool) {
     run("mknod", &[at("null").as_os_str(), "c".as_ref(), "1".as_ref(), "3".as_ref()]);
     run("mknod", &[at("block").as_os_str(), "b".as_ref(), "7".as_ref(), "9".as_ref()]);
     // Metadata.
-    for (name, mode) in [("a/text", 0o4755), ("a/b/random", 0o000), ("a/b", 0o2750), ("a/b/c", 0o1777), ("fifo", 0o622)] {
+    for (name, mode) in [("a/text", 0o4755), ("a/b/random", 0o000), ("a/b", 0o2750), ("a/b/c", 0o1777), ("fifo", 0o622)]
+    {
         fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
     }
     run("chown", &["-h".as_ref(), "12345:54321".as_ref(), at("empty").as_os_str(), at("link").as_os_str()]);
