@@ -15,6 +15,8 @@ const HOURLY: Duration = Duration::from_secs(3600);
 
 /// Before any worker starts: an earlier process of ours is gone, and what it held is free again.
 pub(crate) async fn take_over(desk: &Desk) {
+    // Throwaway servers first: what they write to is removed after them.
+    holdfast_engine::postgres::sweep(&desk.settings().scratch).await;
     sweep(&desk.settings().scratch);
     match desk.vaults().remove_dead_locks().await {
         Ok(0) => {}

@@ -28,6 +28,9 @@ use crate::{
 /// How often a sealed checkpoint is offered to a database that fails.
 const PUBLISH_TRIES: u32 = 8;
 
+/// How long, in seconds, a worker that lost its run after its seal waits for the other one's.
+const GIVE_WAY_TRIES: u32 = 30;
+
 /// What a create has sealed.
 pub(crate) struct Made {
     pub(crate) row: CheckpointRow,
@@ -78,9 +81,47 @@ pub(crate) async fn make(job: &Job, request: &CreateCheckpoint, salvage: bool) -
         }
         job.log(Level::Warning, format!("attempt {}: nothing had been sealed before", job.claim.attempt));
     }
-    let (publication, failed) = take(job, request, salvage).await?;
-    publish(job, &publication).await?;
+    let (mut publication, failed) = take(job, request, salvage).await?;
+    if job.claim.attempt > 1
+        && let Some(found) = seal::find(&job.vault().await?, &id).await?
+    {
+        // An earlier attempt that was thought dead may have sealed meanwhile: the lowest one stands.
+        tell_forgotten(job, &found);
+        publication = found.publication;
+    }
+    match publish(job, &publication).await {
+        Err(JobError::Store(StoreError::Fenced)) => {
+            give_way(job, &publication).await;
+            return Err(JobError::Store(StoreError::Fenced));
+        }
+        done => done?,
+    }
     Ok(Made { row: store.checkpoint(&id).await?, failed })
+}
+
+/// This worker has sealed, but another one holds the run. Once that one has published its own snapshot, ours is a
+/// second one of the same checkpoint and is forgotten; before that it stays, for whoever takes up the run finds it.
+async fn give_way(job: &Job, ours: &Publication) {
+    for _ in 0..GIVE_WAY_TRIES {
+        if let Ok(row) = job.desk.store().checkpoint(&ours.manifest.checkpoint).await {
+            if row.snapshot == ours.snapshot {
+                return;
+            }
+            let (snapshot, vault) = (ours.snapshot.parse(), job.desk.vaults().get(&ours.vault).await);
+            if let (Ok(snapshot), Ok(open)) = (snapshot, vault) {
+                let gone = blocking(open.vault, move |vault: &Vault| vault.forget(&snapshot)).await;
+                tracing::warn!(run = %job.claim.id(), %snapshot, forgotten = gone.is_ok(), "a second snapshot of one checkpoint");
+            }
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+}
+
+fn tell_forgotten(job: &Job, found: &seal::Found) {
+    for later in &found.forgotten {
+        job.log(Level::Warning, format!("a second snapshot of this checkpoint, {later}, was forgotten"));
+    }
 }
 
 /// What an earlier attempt of this run has sealed.
@@ -90,9 +131,7 @@ async fn found_again(job: &Job, id: &holdfast_model::id::CheckpointId) -> Result
         return Ok(Some(store.checkpoint(id).await?));
     }
     let Some(found) = seal::find(&job.vault().await?, id).await? else { return Ok(None) };
-    for later in &found.forgotten {
-        job.log(Level::Warning, format!("a second snapshot of this checkpoint, {later}, was forgotten"));
-    }
+    tell_forgotten(job, &found);
     job.log(Level::Warning, "the seal had happened before the server stopped; the run goes on from it");
     publish(job, &found.publication).await?;
     Ok(Some(store.checkpoint(id).await?))

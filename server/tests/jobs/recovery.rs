@@ -1,6 +1,7 @@
 //! The server died in the middle of a run. Nothing hangs, nothing is sealed twice, nothing half-sealed is shown.
 
 use holdfast_model::{
+    event::EventBody,
     request::{CreateCheckpoint, RestoreCheckpoint},
     state::{Proof, RunKind, RunState},
 };
@@ -135,4 +136,37 @@ async fn locks_and_scratch_of_the_dead_are_removed() {
     house.restart().await;
     house.back_up().await;
     assert_eq!(house.leftovers(), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_lost_its_run_after_the_seal_leaves_no_second_snapshot() {
+    let house = House::new().await;
+    // Another worker takes the run away at the moment of the seal: the fence goes up behind this one's back, and
+    // back to work goes the run.
+    let mut live = house.store.live().subscribe();
+    let run = house.queue(RunKind::Create, None, CreateCheckpoint { drill: false, ..Default::default() }).await;
+    loop {
+        let (_, event) = live.recv().await.unwrap();
+        if matches!(&event.body, EventBody::Step { step, .. } if step == "seal") {
+            break;
+        }
+    }
+    house
+        .sql(&format!(
+            "update run set fence = fence + 1, state = 'queued', not_before = 0, lease_until = null \
+             where id = '{run}' and state = 'running'"
+        ))
+        .await;
+    let run = house.ended(&run).await;
+    assert_eq!((run.state, run.sealed), (RunState::Succeeded, true), "{:?}", run.message);
+    let published = house.store.checkpoint_view(run.checkpoint.as_ref().unwrap()).await.unwrap().vault.snapshot;
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(35);
+    loop {
+        let left: Vec<String> = house.snapshots().await.iter().map(|s| s.id.to_string()).collect();
+        if left == [published.clone()] {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{left:?}, published {published}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
 }
