@@ -251,3 +251,21 @@ async fn a_cancelled_capture_and_a_cancelled_drill_leave_nothing() {
     let left = server.ask("postgres", "select count(*) from pg_stat_activity where application_name = 'pg_dump'").await;
     assert_eq!(left, "0");
 }
+
+/// A pooler in transaction mode is named before anything is taken through it; one in session mode does no harm.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Debian's pgbouncer"]
+async fn a_pooler_in_transaction_mode_is_refused() {
+    let server = Server::ready().await;
+    server.sql("shop", "create table t (a int); insert into t values (1); alter table t owner to app").await;
+    let bench = Bench::new().await;
+    let pooler = support::Pooler::start(&server, "transaction").await;
+    match bench.prepare(&pooler.app("shop")).await.err() {
+        Some(error @ PgError::Pooled { .. }) => assert!(error.to_string().contains("PgBouncer"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    drop(pooler);
+    let pooler = support::Pooler::start(&server, "session").await;
+    let checkpoint = bench.checkpoint(&pooler.app("shop")).await.unwrap();
+    assert_proven(&bench.drill(&checkpoint, &[]).await);
+}

@@ -162,6 +162,51 @@ impl Drop for Server {
     }
 }
 
+/// A PgBouncer before a server.
+pub struct Pooler {
+    child: Child,
+    port: u16,
+    _dir: TempDir,
+}
+
+impl Pooler {
+    pub async fn start(server: &Server, mode: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("holdfast-test-").tempdir_in("/tmp").unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let users = dir.path().join("users");
+        fs::write(&users, format!("\"app\" \"{PASSWORD}\"\n")).unwrap();
+        let settings = dir.path().join("pgbouncer.ini");
+        let text = format!(
+            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\n\
+             auth_type=scram-sha-256\nauth_file={}\npool_mode={mode}\n",
+            server.port,
+            users.display()
+        );
+        fs::write(&settings, text).unwrap();
+        if root() {
+            for path in [dir.path(), &users, &settings] {
+                chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        let child = as_ordinary_user("/usr/sbin/pgbouncer".into()).arg(&settings).spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Self { child, port, _dir: dir }
+    }
+
+    pub fn app(&self, database: &str) -> Secret {
+        let encoded: String = url::form_urlencoded::byte_serialize(PASSWORD.as_bytes()).collect();
+        let encoded = encoded.replace('+', "%20");
+        Secret::new(format!("postgres://app:{encoded}@127.0.0.1:{}/{database}", self.port))
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 pub async fn run(session: &mut PgConnection, sql: &str) {
     if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(session).await {
         panic!("{error} in: {sql}");
