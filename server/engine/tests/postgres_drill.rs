@@ -251,3 +251,22 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     }
     out
 }
+
+/// What a process that was killed left behind goes at the next start; what a living one uses stays.
+#[tokio::test]
+async fn leftovers_of_the_dead_are_swept() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut ended = Command::new("true").spawn().unwrap();
+    let dead = ended.id();
+    ended.wait().unwrap();
+    let room = |name: &str, pid: u32| {
+        let room = scratch.path().join(name);
+        std::fs::create_dir_all(room.join("data")).unwrap();
+        std::fs::write(room.join("owner"), pid.to_string()).unwrap();
+        room
+    };
+    let left = [room("holdfast-pg-dead", dead), room("run_1/holdfast-pg-dead", dead)];
+    let kept = [room("holdfast-pg-living", std::process::id()), room("something-else", dead)];
+    holdfast_engine::postgres::sweep(scratch.path()).await;
+    assert!(left.iter().all(|room| !room.exists()) && kept.iter().all(|room| room.exists()));
+}

@@ -4,7 +4,10 @@
 use std::{
     fs,
     net::TcpListener,
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, atomic::AtomicU64},
@@ -242,6 +245,8 @@ pub struct Checkpoint {
 impl Bench {
     pub async fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("holdfast-test-").tempdir().unwrap();
+        // As closed as a data directory is.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let backend = Arc::new(LocalBackend::create(dir.path().join("vault")).unwrap());
         let vault = tokio::task::spawn_blocking(move || {
             Vault::init(backend, &Password::new("test".into()), VaultOptions::default()).unwrap()
