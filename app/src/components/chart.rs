@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// For windows with room beside the plot.
-const WIDE: Canvas = Canvas { width: 760.0, height: 260.0, left: 64.0, right: 176.0, top: 14.0, bottom: 28.0 };
+const WIDE: Canvas = Canvas { width: 600.0, height: 250.0, left: 60.0, right: 148.0, top: 14.0, bottom: 28.0 };
 /// For narrow windows: the same letters in half the width.
 const NARROW: Canvas = Canvas { width: 344.0, height: 240.0, left: 56.0, right: 108.0, top: 14.0, bottom: 28.0 };
 /// So many colours there are; more projects begin again.
@@ -210,10 +210,14 @@ pub fn timeline(now: OffsetDateTime, checkpoints: &[CheckpointSummary], runs: &[
         .map(|c| {
             let (tone, _, state) = super::word::proof_look(c.proof);
             let name = c.name.clone().unwrap_or_else(|| text::short_id(c.id.as_str()));
+            let said = format!("{name}: {state}, {}", text::absolute(c.created_at));
+            let named = said.clone();
             view! {
-                <circle class=format!("mark-{}", tone.class()) cx=x(c.created_at) cy="22" r="5">
-                    <title>{format!("{name}: {state}, {}", text::absolute(c.created_at))}</title>
-                </circle>
+                <a href=format!("/checkpoints/{}", c.id) aria-label=named>
+                    <circle class=format!("mark-{}", tone.class()) cx=x(c.created_at) cy="22" r="5">
+                        <title>{said}</title>
+                    </circle>
+                </a>
             }
         })
         .collect();
@@ -239,7 +243,7 @@ pub fn timeline(now: OffsetDateTime, checkpoints: &[CheckpointSummary], runs: &[
     );
     Some(
         view! {
-            <svg class="timeline" viewBox=format!("0 0 {width} 52") role="img" aria-label=spoken>
+            <svg class="timeline" viewBox=format!("0 0 {width} 52") role="group" aria-label=spoken>
                 <line class="grid" x1=from x2=until y1="22" y2="22" />
                 {restores}
                 {dots}

@@ -107,7 +107,9 @@ pub fn section(id: &'static str, title: &'static str, note: Option<String>, body
 pub type Column = (&'static str, bool);
 
 /// A table. The first cell of each row names it. It scrolls sideways by itself where the window is narrow.
-pub fn table(caption: &'static str, columns: &[Column], rows: Vec<Vec<AnyView>>) -> AnyView {
+pub fn table(caption: impl Into<String>, columns: &[Column], rows: Vec<Vec<AnyView>>) -> AnyView {
+    let caption: String = caption.into();
+    let label = caption.clone();
     let numeric: Vec<bool> = columns.iter().map(|(_, numeric)| *numeric).collect();
     let class = |numeric: bool| if numeric { "num" } else { "" };
     let head: Vec<_> = columns
@@ -132,7 +134,7 @@ pub fn table(caption: &'static str, columns: &[Column], rows: Vec<Vec<AnyView>>)
         })
         .collect();
     view! {
-        <div class="scroll" role="region" aria-label=caption tabindex="0">
+        <div class="scroll" role="region" aria-label=label tabindex="0">
             <table>
                 <caption class="unseen">{caption}</caption>
                 <thead><tr>{head}</tr></thead>

@@ -131,15 +131,19 @@ fn step(step: &Step, progress: &Progress) -> AnyView {
 
 /// Bytes, files, tables, speed, what is left.
 fn figures(meter: &Meter, running: bool) -> AnyView {
-    let mut parts = vec![match meter.total.filter(|_| running) {
-        Some(total) => format!("{} of {}", size::display(meter.bytes), size::display(total)),
-        None => size::display(meter.bytes),
-    }];
-    if meter.files > 0 {
-        parts.push(text::counted(meter.files, "file"));
-    }
-    if meter.tables > 0 {
-        parts.push(text::counted(meter.tables, "table"));
+    let mut parts = Vec::new();
+    // Once a step has ended its own detail says how much it was.
+    if running {
+        parts.push(match meter.total {
+            Some(total) => format!("{} of {}", size::display(meter.bytes), size::display(total)),
+            None => size::display(meter.bytes),
+        });
+        if meter.files > 0 {
+            parts.push(text::counted(meter.files, "file"));
+        }
+        if meter.tables > 0 {
+            parts.push(text::counted(meter.tables, "table"));
+        }
     }
     if meter.stored > 0 {
         parts.push(format!("{} stored", size::display(meter.stored)));

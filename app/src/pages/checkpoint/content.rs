@@ -151,7 +151,7 @@ pub fn variables(page: &CheckpointPage) -> AnyView {
             let count = u64::try_from(variables.len()).unwrap_or(0);
             let columns = [("Variable", false), ("Value", false), ("Origin", false)];
             let title = format!("{}: {}", component.name, text::counted(count, "variable"));
-            Some(folded(title, table("Variables, values masked", &columns, rows)))
+            Some(folded(title, table(format!("Variables of {}, values masked", component.name), &columns, rows)))
         })
         .collect();
     if tables.is_empty() {

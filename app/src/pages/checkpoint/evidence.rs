@@ -91,7 +91,7 @@ fn one_ledger(component: &str, tables: &BTreeMap<String, TableFacts>, checks: &[
         ("Hash", false),
         ("Compared in", true),
     ];
-    table("Rows at capture and in the drill", &columns, rows)
+    table(format!("Rows of {component} at capture and in the drill"), &columns, rows)
 }
 
 /// The newest drill's report.
