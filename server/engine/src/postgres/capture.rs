@@ -2,15 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Write,
+    io::{PipeReader, Write},
     process::Stdio,
     sync::{Arc, atomic::AtomicU64},
+    time::{Duration, Instant},
 };
 
 use holdfast_model::{
     definition::Component,
     event::Level,
-    ledger::{Ledger, SequenceFacts},
+    ledger::{Ledger, SequenceFacts, SequenceValue},
     manifest::{Facts, Skipped},
     name::Name,
     secret::Secret,
@@ -26,10 +27,12 @@ use super::{
     ledger::{self, Table, objects},
     target::{Session, Target},
 };
-use crate::{context::Context, tools::Tools};
+use crate::{command::Running, context::Context, tools::Tools};
 
 /// How often the list of tables may change under us before we give up.
 const ATTEMPTS: usize = 10;
+/// How long we stand in a table's queue behind somebody who waits for ourselves.
+const QUEUED: Duration = Duration::from_millis(400);
 /// Tables in one LOCK statement.
 const LOCKED_AT_ONCE: usize = 200;
 
@@ -49,9 +52,13 @@ pub struct Held {
     install: PgInstall,
     session: Session,
     server: String,
-    snapshot: String,
-    tables: Vec<Table>,
-    instant: OffsetDateTime,
+    grip: Grip,
+}
+
+/// A `pg_dump` that has its snapshot and its locks, and waits for its output to be read.
+struct Dump {
+    running: Running,
+    output: PipeReader,
 }
 
 /// What a capture gave.
@@ -156,6 +163,9 @@ impl Prepared {
     /// moved between the list and the snapshot. The snapshot is asked for the list again, and if anything differs
     /// (name, number, kind, columns, or the file, though that alone would do no harm) all begins anew.
     ///
+    /// A statement that waits for our lock stands before everybody who asks after it: `pg_dump` and the second session
+    /// would wait for it, it for us, and we for them. So both get their locks here too, while a new attempt is cheap.
+    ///
     /// # Errors
     /// A table that stays locked, named with who holds it; a missing right; tables that never come to rest.
     pub async fn hold(self, ctx: &Context) -> Result<Held, PgError> {
@@ -163,17 +173,15 @@ impl Prepared {
         let work = async {
             let mut changed = String::new();
             for _ in 0..ATTEMPTS {
-                match attempt(&mut session).await? {
-                    Attempt::Held { snapshot, tables } => {
+                match attempt(&mut session, &target, &install).await? {
+                    Attempt::Held(grip) => {
                         return Ok(Held {
-                            instant: OffsetDateTime::now_utc(),
                             name: name.clone(),
                             target: target.clone(),
                             install: install.clone(),
                             session,
                             server: server.clone(),
-                            snapshot,
-                            tables,
+                            grip: *grip,
                         });
                     }
                     Attempt::Changed(what) => {
@@ -189,25 +197,32 @@ impl Prepared {
 }
 
 enum Attempt {
-    Held { snapshot: String, tables: Vec<Table> },
+    Held(Box<Grip>),
     Changed(String),
 }
 
-async fn attempt(session: &mut Session) -> Result<Attempt, PgError> {
+/// What one moment of the database is held by.
+struct Grip {
+    instant: OffsetDateTime,
+    tables: Vec<Table>,
+    /// Where the sequences stood before `pg_dump` could look at them.
+    sequences: BTreeMap<String, SequenceValue>,
+    helper: Option<Session>,
+    dump: Dump,
+}
+
+async fn attempt(session: &mut Session, target: &Target, install: &PgInstall) -> Result<Attempt, PgError> {
     let before = ledger::tables(session).await?;
     session.run(format!("set lock_timeout = '{LOCK_SECONDS}s'"), "beginning the transaction").await?;
     session.run("begin isolation level repeatable read read only", "beginning the transaction").await?;
-    for some in before.chunks(LOCKED_AT_ONCE) {
-        let names = some.iter().map(|table| format!("only {}", table.name)).collect::<Vec<_>>().join(", ");
-        if let Err(error) = session.try_run(format!("lock table {names} in access share mode")).await {
-            let code = error.as_database_error().and_then(|e| e.code()).unwrap_or_default().into_owned();
-            return match code.as_str() {
-                // Dropped, renamed or become something else since it was listed.
-                "42P01" | "3F000" | "42809" => Ok(Attempt::Changed(error.to_string())),
-                "55P03" => Err(locked(session, &before).await),
-                _ => Err(PgError::query(&error, &session.place, "locking the tables")),
-            };
-        }
+    if let Err(error) = lock(session, &before).await {
+        let code = error.as_database_error().and_then(|e| e.code()).unwrap_or_default().into_owned();
+        return match code.as_str() {
+            // Dropped, renamed or become something else since it was listed.
+            "42P01" | "3F000" | "42809" => Ok(Attempt::Changed(error.to_string())),
+            "55P03" => Err(locked(session, &before).await),
+            _ => Err(PgError::query(&error, &session.place, "locking the tables")),
+        };
     }
     let snapshot = session.row("select pg_export_snapshot()", "exporting the snapshot").await?.text(0);
     let tables = ledger::tables(session).await?;
@@ -215,10 +230,74 @@ async fn attempt(session: &mut Session) -> Result<Attempt, PgError> {
         let gone = before.iter().find(|table| !tables.contains(table));
         gone.or_else(|| tables.iter().find(|table| !before.contains(table))).map(|table| table.name.clone())
     };
-    Ok(match differs() {
-        None => Attempt::Held { snapshot, tables },
-        Some(name) => Attempt::Changed(name),
-    })
+    if let Some(name) = differs() {
+        return Ok(Attempt::Changed(name));
+    }
+    let instant = OffsetDateTime::now_utc();
+    let queued = || Ok(Attempt::Changed("somebody waits for a table's exclusive lock".into()));
+    let mut helper = second_session(target, &snapshot).await?;
+    if let Some(second) = &mut helper
+        && let Err(error) = lock(second, &tables).await
+    {
+        return match error.as_database_error().and_then(|e| e.code()).as_deref() {
+            Some("55P03") => queued(),
+            _ => Err(PgError::query(&error, &session.place, "locking the tables")),
+        };
+    }
+    let sequences = ledger::sequences(session).await?;
+    let mut dump = start_dump(target, install, &snapshot).await?;
+    if has_its_locks(session, &mut dump.running, &snapshot, &tables).await? {
+        Ok(Attempt::Held(Box::new(Grip { instant, tables, sequences, helper, dump })))
+    } else {
+        queued()
+    }
+}
+
+async fn lock(session: &mut Session, tables: &[Table]) -> Result<(), sqlx::Error> {
+    for some in tables.chunks(LOCKED_AT_ONCE) {
+        let names = some.iter().map(|table| format!("only {}", table.name)).collect::<Vec<_>>().join(", ");
+        session.try_run(format!("lock table {names} in access share mode")).await?;
+    }
+    Ok(())
+}
+
+/// Waits until `pg_dump` holds all our tables; false once it has stood in a queue for [`QUEUED`].
+async fn has_its_locks(
+    session: &mut Session,
+    running: &mut Running,
+    snapshot: &str,
+    tables: &[Table],
+) -> Result<bool, PgError> {
+    let (doing, begin, mut waiting) = ("waiting for pg_dump's locks", Instant::now(), None);
+    let oids = tables.iter().map(|table| table.oid.as_str()).chain(["0"]).collect::<Vec<_>>().join(",");
+    let sql = format!(
+        "select (select count(distinct l.relation) from pg_locks l where l.pid = a.pid and l.granted and l.relation in ({oids}))::text,
+            exists (select 1 from pg_locks l where l.pid = a.pid and not l.granted)
+        from pg_stat_activity a where a.application_name = '{}'",
+        dump_name(snapshot)
+    );
+    // It says itself what is wrong where it ends; and where it locks less than we think, there is nothing to wait for.
+    while !running.ended() && begin.elapsed() < Duration::from_secs(LOCK_SECONDS) {
+        session.run("select pg_stat_clear_snapshot()", doing).await?;
+        if let Some(row) = session.rows(sql.as_str(), doing).await?.first() {
+            if row.number::<usize>(0) == tables.len() {
+                return Ok(true);
+            }
+            match (row.is(1), waiting) {
+                (true, None) => waiting = Some(Instant::now()),
+                (true, Some(since)) if since.elapsed() > QUEUED => return Ok(false),
+                (true, Some(_)) => {}
+                (false, _) => waiting = None,
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+    Ok(true)
+}
+
+/// The name of a `pg_dump`'s session on the server.
+fn dump_name(snapshot: &str) -> String {
+    format!("holdfast pg_dump {snapshot}")
 }
 
 /// Names the table that could not be locked: the timeout's own message does not.
@@ -245,13 +324,13 @@ impl Held {
     /// The instant that the content belongs to.
     #[must_use]
     pub const fn instant(&self) -> OffsetDateTime {
-        self.instant
+        self.grip.instant
     }
 
     /// How many tables will be counted.
     #[must_use]
     pub fn tables(&self) -> usize {
-        self.tables.iter().filter(|table| !table.parent).count()
+        self.grip.tables.iter().filter(|table| !table.parent).count()
     }
 
     /// Streams the dump into the vault while the ledger is computed under the same snapshot.
@@ -275,16 +354,14 @@ impl Held {
         tables_done: Arc<AtomicU64>,
         ctx: &Context,
     ) -> Result<PgCapture, PgError> {
-        let now = self.instant;
-        let before = ledger::sequences(&mut self.session).await?;
+        let Grip { instant: now, tables, sequences: before, mut helper, dump } = self.grip;
         let database = Database::read(&mut self.session).await?;
         let extensions = extensions(&mut self.session).await?;
         let mut roles: BTreeSet<String> = roles(&mut self.session).await?;
         let mut not_covered = objects::left_out(&mut self.session).await?;
 
-        let mut helper = second_session(&self.target, &self.snapshot).await?;
-        let queue = ledger::queue(&self.tables);
-        let dump = dump(&self.install, &self.target, &self.snapshot, writer.clone(), meter.clone());
+        let queue = ledger::queue(&tables);
+        let dump = read_dump(dump, self.target.place(), writer.clone(), meter.clone());
         let counting = async {
             let helping = async {
                 match &mut helper {
@@ -374,30 +451,33 @@ async fn second_session(target: &Target, snapshot: &str) -> Result<Option<Sessio
         Err(PgError::Full { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    // Somebody who waits for the first session's lock stands before us in the queue, and would wait for ever.
-    session.run(format!("set lock_timeout = '{LOCK_SECONDS}s'"), "joining the snapshot").await?;
+    session.run(format!("set lock_timeout = {}", QUEUED.as_millis()), "joining the snapshot").await?;
     let begin = format!("begin isolation level repeatable read read only; set transaction snapshot '{snapshot}'");
     session.run(begin, "joining the snapshot").await?;
     Ok(Some(session))
 }
 
-/// Runs `pg_dump` into the vault. It counts only when its exit status is 0 *and* the archive was read to its end.
-async fn dump(
-    install: &PgInstall,
-    target: &Target,
-    snapshot: &str,
+async fn start_dump(target: &Target, install: &PgInstall, snapshot: &str) -> Result<Dump, PgError> {
+    let program = target
+        .equip(install.program("pg_dump"))
+        .env("PGAPPNAME", dump_name(snapshot))
+        .args(["-Fc", "-Z0", "--no-password"])
+        .args([format!("--snapshot={snapshot}"), format!("--lock-wait-timeout={LOCK_SECONDS}s")]);
+    let (output, input) = std::io::pipe().map_err(|error| PgError::io("a pipe", error))?;
+    Ok(Dump { running: program.spawn(Stdio::from(input)).await?, output })
+}
+
+/// Reads `pg_dump` into the vault. It counts only when its exit status is 0 *and* the archive was read to its end.
+async fn read_dump(
+    dump: Dump,
+    place: String,
     writer: Arc<Writer>,
     meter: Meter,
 ) -> Result<(Archive, holdfast_vault::Streamed), PgError> {
-    let program = target
-        .equip(install.program("pg_dump"))
-        .args(["-Fc", "-Z0", "--no-password"])
-        .args([format!("--snapshot={snapshot}"), format!("--lock-wait-timeout={LOCK_SECONDS}s")]);
-    let (reader, output) = std::io::pipe().map_err(|error| PgError::io("a pipe", error))?;
-    let mut running = program.spawn(Stdio::from(output)).await?;
+    let Dump { mut running, output } = dump;
     let copied = blocking(move || {
         let mut stream = writer.stream(Chunking::Dump, &meter);
-        let archive = archive::copy(reader, &mut stream);
+        let archive = archive::copy(output, &mut stream);
         Ok((archive, stream))
     })
     .await;
@@ -408,7 +488,7 @@ async fn dump(
     }
     let ended = running.wait().await;
     if !ended.ok {
-        return Err(PgError::tool("pg_dump", &ended.how, &ended.stderr, &target.place()));
+        return Err(PgError::tool("pg_dump", &ended.how, &ended.stderr, &place));
     }
     let archive = archive?;
     let streamed = blocking(move || Ok(stream.finish()?)).await?;
