@@ -235,18 +235,19 @@ mod tests {
     fn one_day_is_a_column() {
         let chart = stacked(&[series("shop", &[(0, 50)])], CANVAS).unwrap();
         assert_eq!(chart.xs, [260.0]);
-        assert_eq!(chart.layers[0].area, "M212,50L308,50L308,210L212,210Z".replace(",50", ",50"));
+        // 50 of 60, the top of the axis.
+        assert_eq!(chart.layers[0].area, "M212,43.3L308,43.3L308,210L212,210Z");
     }
 
     #[test]
     fn layers_stand_on_each_other_and_gaps_keep_the_value_before() {
         let chart = stacked(&[series("a", &[(0, 100), (4, 100)]), series("b", &[(2, 300)])], CANVAS).unwrap();
-        assert_eq!(chart.xs, [60.0, 230.0, 400.0]);
+        assert_eq!(chart.xs, [60.0, 260.0, 460.0]);
         assert_eq!(chart.layers[0].values, [100, 100, 100]);
         assert_eq!(chart.layers[1].values, [0, 300, 300]);
         // 400 is the top of the axis, and b ends at a + b.
         assert_eq!(chart.grid.last().unwrap(), &(400, 10.0));
-        assert_eq!(chart.layers[1].area, "M60,160L230,10L400,10L400,160L230,160L60,160Z");
+        assert_eq!(chart.layers[1].area, "M60,160L260,10L460,10L460,160L260,160L60,160Z");
     }
 
     #[test]

@@ -10,10 +10,13 @@ pub mod backend;
 pub mod error;
 
 #[cfg(any(feature = "ssr", feature = "browser"))]
+#[cfg_attr(not(feature = "ssr"), allow(dead_code, reason = "the browser draws only the panel of a run"))]
 mod components;
 #[cfg(any(feature = "ssr", feature = "browser"))]
+#[cfg_attr(not(feature = "ssr"), allow(dead_code, reason = "the browser draws only the panel of a run"))]
 mod run_state;
 #[cfg(any(feature = "ssr", feature = "browser"))]
+#[cfg_attr(not(feature = "ssr"), allow(dead_code, reason = "the browser draws only the panel of a run"))]
 mod text;
 
 #[cfg(feature = "ssr")]

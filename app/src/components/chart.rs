@@ -17,7 +17,7 @@ use crate::{
 /// For windows with room beside the plot.
 const WIDE: Canvas = Canvas { width: 600.0, height: 250.0, left: 60.0, right: 148.0, top: 14.0, bottom: 28.0 };
 /// For narrow windows: the same letters in half the width.
-const NARROW: Canvas = Canvas { width: 344.0, height: 240.0, left: 56.0, right: 108.0, top: 14.0, bottom: 28.0 };
+const NARROW: Canvas = Canvas { width: 344.0, height: 240.0, left: 52.0, right: 124.0, top: 14.0, bottom: 28.0 };
 /// So many colours there are; more projects begin again.
 const COLOURS: usize = 6;
 
