@@ -86,7 +86,7 @@ describe('restore', () => {
   });
 
   test('the database before the restore keeps its data under another name', async () => {
-    const kept = (await stack.superuser("select datname from pg_database where datname like 'shop_before_run_%'")).split('\n').filter(Boolean);
+    const kept = (await stack.superuser("select datname from pg_database where datname like 'shop_before_%'")).split('\n').filter(Boolean);
     assert.equal(kept.length, 1);
     assert.ok((await rows('orders', kept[0]).catch(async () => Number(await stack.superuser('select count(*) from orders', kept[0])))) < good.ledger.postgres['public.orders'].rows);
   });
