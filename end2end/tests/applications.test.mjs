@@ -1,10 +1,11 @@
 // Databases of applications that other people wrote, each owned by a role that is no superuser: checkpointed and proven.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { must } from './lib/process.mjs';
+import { environment, must, until } from './lib/process.mjs';
 import { Stack, freePort, repository } from './lib/stack.mjs';
 
 const tools = join(repository, 'target/tools');
@@ -45,9 +46,31 @@ const applications = {
   miniflux: {
     program: join(tools, 'bin/miniflux-2.2.13'),
     async fill({ url, program }) {
-      const env = { DATABASE_URL: `${url}?sslmode=disable`, ADMIN_USERNAME: 'robin', ADMIN_PASSWORD: 'only-for-the-test', LISTEN_ADDR: `127.0.0.1:${await freePort()}` };
-      await must(program, ['-migrate'], { env });
-      await must(program, ['-create-admin'], { env });
+      const address = `127.0.0.1:${await freePort()}`;
+      const env = environment({
+        DATABASE_URL: `${url}?sslmode=disable`,
+        LISTEN_ADDR: address,
+        RUN_MIGRATIONS: '1',
+        CREATE_ADMIN: '1',
+        ADMIN_USERNAME: 'robin',
+        ADMIN_PASSWORD: 'only-for-the-test',
+      });
+      const server = spawn(program, [], { env, stdio: 'ignore' });
+      try {
+        await until('miniflux answers', async () => (await fetch(`http://${address}/healthcheck`)).ok);
+        const authorization = `Basic ${Buffer.from('robin:only-for-the-test').toString('base64')}`;
+        for (let number = 1; number <= 50; number += 1) {
+          const made = await fetch(`http://${address}/v1/categories`, {
+            method: 'POST',
+            headers: { authorization, 'content-type': 'application/json' },
+            body: JSON.stringify({ title: `Category ${number}` }),
+          });
+          assert.equal(made.status, 201);
+        }
+      } finally {
+        server.kill();
+        await new Promise((done) => server.once('exit', done));
+      }
     },
   },
 };
@@ -76,7 +99,7 @@ describe("other people's applications", () => {
       const tables = Object.entries(first.ledger.postgres);
       t.diagnostic(`${tables.length} tables, ${tables.reduce((sum, [, facts]) => sum + facts.rows, 0)} rows, drill ${first.drill.duration_ms} ms`);
       assert.ok(tables.length > 10);
-      await stack.ok('checkpoint', 'restore', first.id, '--no-backup');
+      await stack.ok('checkpoint', 'restore', first.id, '--no-backup', '--yes');
       const second = await stack.json('checkpoint', 'create', name);
       assert.equal(second.proof, 'proven');
       assert.deepEqual(second.ledger.postgres, first.ledger.postgres);

@@ -44,7 +44,7 @@ describe('restore', () => {
     const { stdout, stderr } = await stack.ok('checkpoint', 'restore', good.id, '--verbose');
     const shown = stdout + stderr;
     // Nine steps, each named, and at the end the application, its address and the next command.
-    for (const word of [/valid/i, /safety|backup/i, /stop/i, /files|filesystem/i, /database/i, /config/i, /start/i, /health/i, /complete/i]) assert.match(shown, word);
+    for (const word of [/checked|valid/i, /safety/i, /stop/i, /files|filesystem/i, /database/i, /config/i, /start/i, /health/i, /complete/i]) assert.match(shown, word);
     assert.match(shown, /shop\.example\.org/);
 
     assert.equal(await health(), 200);
@@ -88,7 +88,10 @@ describe('restore', () => {
   test('the database before the restore keeps its data under another name', async () => {
     const kept = (await stack.superuser("select datname from pg_database where datname like 'shop_before_%'")).split('\n').filter(Boolean);
     assert.equal(kept.length, 1);
-    assert.ok((await rows('orders', kept[0]).catch(async () => Number(await stack.superuser('select count(*) from orders', kept[0])))) < good.ledger.postgres['public.orders'].rows);
+    await assert.rejects(rows('orders', kept[0]), /not currently accepting connections/, 'nothing writes to it by mistake');
+    await stack.superuser(`alter database ${kept[0]} allow_connections true`);
+    const left = Number(await stack.superuser('select count(*) from orders', kept[0]));
+    assert.ok(left > 0 && left < good.ledger.postgres['public.orders'].rows);
   });
 
   test('owner, settings and grants of the database are as they were, and inserts go on', async () => {
@@ -114,7 +117,7 @@ describe('restore', () => {
 
   test('--no-backup takes no safety checkpoint', async () => {
     const count = (await stack.json('checkpoint', 'list')).count;
-    await stack.ok('checkpoint', 'restore', good.id, '--components', 'settings', '--no-backup');
+    await stack.ok('checkpoint', 'restore', good.id, '--components', 'settings', '--no-backup', '--yes');
     assert.equal((await stack.json('checkpoint', 'list')).count, count);
   });
 

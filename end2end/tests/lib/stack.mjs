@@ -176,9 +176,10 @@ export class Stack {
 
   /** SQL as the shop's own role, answers as text. */
   async sql(text, database = 'shop') {
-    const { stdout } = await must('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-c', text], {
+    const { stdout } = await must('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1'], {
       env: this.databaseEnv(database),
       timeout: 300_000,
+      input: text, // not as an argument: it may hold a password
     });
     return stdout.trim();
   }
@@ -197,7 +198,7 @@ export class Stack {
   async superuser(text, database = 'postgres') {
     const port = readFileSync(join(this.home, 'postgres/port'), 'utf8').trim();
     const psql = ['psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-h', join(this.home, 'postgres/socket'), '-p', port];
-    const { stdout } = await must(...asPostgres([...psql, '-U', 'postgres', '-d', database, '-c', text]), { cwd: '/' });
+    const { stdout } = await must(...asPostgres([...psql, '-U', 'postgres', '-d', database]), { cwd: '/', input: text });
     return stdout.trim();
   }
 
