@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn percentages_add_up() {
-        assert_eq!(percentages(&[45_2, 38_7, 25_8, 15_7]), vec![36, 31, 21, 12]);
+        assert_eq!(percentages(&[452, 387, 258, 157]), vec![36, 31, 21, 12]);
         assert_eq!(percentages(&[1, 1, 1]).iter().sum::<u64>(), 100);
         assert_eq!(percentages(&[0, 0]), vec![0, 0]);
     }
