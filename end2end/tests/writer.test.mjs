@@ -40,14 +40,18 @@ describe('under writers', () => {
     const flicker = spawn(
       'bash',
       ['-c', `while :; do echo "begin; truncate flicker; insert into flicker select n, md5(n::text) from generate_series(1, 1000) n; commit;
-         begin; alter table flicker alter filler type varchar(99); commit; begin; alter table flicker alter filler type text using filler || ''; commit;"; sleep 0.01; done | psql -Xq`],
+         begin; alter table flicker alter filler type varchar(99); commit; begin; alter table flicker alter filler type text using filler || ''; commit;"; sleep 0.3; done | psql -Xq`],
       { env: environment(stack.databaseEnv()), stdio: 'ignore', detached: true },
     );
     try {
       let sealed = 0;
       for (let number = 0; number < 10; number += 1) {
         const made = await stack.cli('checkpoint', 'create', 'production', '--components', 'postgres', '--json');
-        if (made.status === 1) continue; // it may give up on a table that is never quiet, but must not lie
+        if (made.status === 1) {
+          // It may give up on a table that is never quiet, but must not lie.
+          t.diagnostic(made.stderr.split('\n').find((line) => line.startsWith('error')) ?? made.stderr);
+          continue;
+        }
         const shown = JSON.parse(made.stdout);
         sealed += 1;
         if (shown.proof === 'proven') assert.equal(shown.ledger.postgres['public.flicker'].rows, 1000);
