@@ -196,7 +196,7 @@ fn components(components: &[ComponentView]) -> AnyView {
         })
         .collect();
     let columns =
-        [("Component", false), ("Kind", false), ("Where", false), ("Covered", false), ("Trend", false), ("Size", true)];
+        [("Component", false), ("Kind", false), ("Where", false), ("Not covered", false), ("Trend", false), ("Size", true)];
     table("Components of this environment", &columns, rows)
 }
 
