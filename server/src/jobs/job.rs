@@ -179,14 +179,19 @@ impl Scratch {
     pub(crate) fn path(&self) -> PathBuf {
         self.0.clone()
     }
-}
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
+    /// Removes it with all that is in it; what has gone already is fine.
+    pub(crate) fn clear(&self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0)
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(path = %self.0.display(), %error, "scratch space could not be removed");
         }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.clear();
     }
 }

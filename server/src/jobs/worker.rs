@@ -87,6 +87,8 @@ async fn run(desk: &Desk, claim: Claim, name: &str, stop: &CancellationToken) {
 
 /// Stores what is still to be told, then the run's end. Nothing is written for a run that is no longer ours.
 pub(crate) async fn conclude(job: &mut Job, ended: Result<Ending, JobError>, why: Option<Why>) {
+    // Whoever sees the end of a run finds none of its leftovers.
+    job.scratch.clear();
     let ending = match (ended, why) {
         (_, Some(Why::Lost)) | (Err(JobError::Store(StoreError::Fenced)), _) => {
             tracing::warn!(run = %job.claim.id(), "the run is no longer held by this worker");
