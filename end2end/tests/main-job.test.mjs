@@ -47,7 +47,7 @@ describe('the main job', () => {
     assert.equal(first.environment.project, 'shop');
     assert.match(first.environment.id, /^env_/);
     assert.equal(first.proof, 'proven');
-    assert.equal(first.protection, 'tagged');
+    assert.equal(first.protection, 'none');
     assert.equal(first.trigger, 'manual');
     assert.ok(Number.isInteger(first.size.total) && first.size.total > 150e6);
     assert.ok(first.size.stored > 0 && first.size.stored < first.size.total);

@@ -78,8 +78,8 @@ fn states(view: &CheckpointView, run: Option<&RunView>, now: OffsetDateTime) -> 
         None => "no drill has been run; run one with `drill`".into(),
     };
     let protection_fact = match view.protection {
-        Protection::None => "no tag and no lock keeps it",
-        Protection::Tagged => "a tag keeps it",
+        Protection::None => "no policy and no lock keeps it",
+        Protection::Tagged => "a tag that a policy preserves keeps it",
         Protection::Locked => "it is locked",
     };
     let mut table = Table::new(&["STATE", "", "FACT"]).indented(2);
