@@ -63,7 +63,7 @@ if (only !== '--demo-only') {
     await must('bash', ['-c', `
       set -e
       cd /
-      find usr/share usr/include usr/lib usr/local -xdev -type f -readable -size -8192k -printf '%s %p\\0' 2>/dev/null |
+      find usr/share usr/include usr/lib usr/local -xdev -type f -readable -size -32M -printf '%s %p\\0' 2>/dev/null |
         awk 'BEGIN { RS = ORS = "\\0" } { bytes += $1; if (files < 40000 && bytes <= 1.05e9) { files += 1; sub(/^[0-9]+ /, ""); print } else bytes -= $1 }' |
         xargs -0 cp --parents -t ${tree}
     `], { timeout: 600_000 });
