@@ -195,8 +195,14 @@ fn components(components: &[ComponentView]) -> AnyView {
             ]
         })
         .collect();
-    let columns =
-        [("Component", false), ("Kind", false), ("Where", false), ("Not covered", false), ("Trend", false), ("Size", true)];
+    let columns = [
+        ("Component", false),
+        ("Kind", false),
+        ("Where", false),
+        ("Not covered", false),
+        ("Trend", false),
+        ("Size", true),
+    ];
     table("Components of this environment", &columns, rows)
 }
 
