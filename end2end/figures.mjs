@@ -59,11 +59,12 @@ if (only !== '--demo-only') {
   try {
     const tree = join(stack.home, 'tree');
     mkdirSync(tree);
-    // Real files: /usr without what is too large, until there are enough of them.
+    // Real files of /usr in an order that is the same each time, without what is too large, until there are enough.
     await must('bash', ['-c', `
       set -e
       cd /
-      find usr/share usr/include usr/lib usr/local -xdev -type f -readable -size -32M -printf '%s %p\\0' 2>/dev/null |
+      find usr -xdev -type f -readable -size -32M -printf '%s %p\\0' 2>/dev/null |
+        sort -z -k 2 | shuf -z --random-source=<(yes) |
         awk 'BEGIN { RS = ORS = "\\0" } { bytes += $1; if (files < 40000 && bytes <= 1.05e9) { files += 1; sub(/^[0-9]+ /, ""); print } else bytes -= $1 }' |
         xargs -0 cp --parents -t ${tree}
     `], { timeout: 600_000 });
