@@ -228,7 +228,7 @@ async fn a_cancelled_capture_and_a_cancelled_drill_leave_nothing() {
     let bench = Bench::new().await;
     let checkpoint = bench.checkpoint(&server.app("shop")).await.unwrap();
     let held = bench.hold(&server.app("shop")).await.unwrap();
-    let scratch = bench.scratch();
+    let scratch = bench.open_scratch();
     let accept = holdfast_engine::Accept::default();
     let drilling = postgres::drill(
         &bench.vault,
@@ -240,10 +240,17 @@ async fn a_cancelled_capture_and_a_cancelled_drill_leave_nothing() {
         &bench.tools,
         &bench.ctx,
     );
-    let (drilled, ()) = tokio::join!(drilling, async {
-        tokio::time::sleep(Duration::from_millis(900)).await;
+    let cancelling = async {
+        while !support::has_below(&scratch, "postmaster.pid") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         bench.ctx.cancel.cancel();
-    });
+        std::future::pending::<()>().await;
+    };
+    let drilled = tokio::select! {
+        drilled = drilling => drilled,
+        () = cancelling => unreachable!(),
+    };
     assert!(matches!(drilled, Err(PgError::Cancelled)), "{drilled:?}");
     assert!(matches!(bench.stream(held).await.err(), Some(PgError::Cancelled)));
     assert!(std::fs::read_dir(&scratch).unwrap().next().is_none());

@@ -116,7 +116,9 @@ pub async fn drill(
     ctx: &Context,
 ) -> Result<ComponentDrill, PgError> {
     let report = Report { component, accept, ctx, begin: Instant::now(), engine: None, checks: vec![], gaps: vec![] };
-    cancellable(ctx, carry_out(report, vault, dir, smoke, scratch, tools)).await
+    let report = cancellable(ctx, carry_out(report, vault, dir, smoke, scratch, tools)).await?;
+    // What a cancelled command left undone reads like damage, and is none.
+    if ctx.cancel.is_cancelled() { Err(PgError::Cancelled) } else { Ok(report) }
 }
 
 async fn carry_out(

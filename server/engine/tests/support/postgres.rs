@@ -262,6 +262,12 @@ impl Bench {
         self.dir.path().join("scratch")
     }
 
+    /// A scratch folder that a throwaway server's own user can reach: nothing is put elsewhere.
+    pub fn open_scratch(&self) -> PathBuf {
+        fs::set_permissions(self.dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        self.scratch()
+    }
+
     pub async fn prepare(&self, url: &Secret) -> Result<postgres::Prepared, PgError> {
         postgres::prepare(&component(), url, &self.tools, &self.ctx).await
     }
@@ -351,6 +357,16 @@ pub fn component() -> Component {
     let text = r#"{"project":"p","environment":"e","components":[{"name":"postgres","kind":"postgres","url":"postgres://x/y"}]}"#;
     let definition: Definition = serde_json::from_str(text).unwrap();
     definition.components.into_iter().next().unwrap()
+}
+
+/// Whether a file of that name lies anywhere below `dir`; what vanishes meanwhile is not there.
+pub fn has_below(dir: &Path, name: &str) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry
+                .is_ok_and(|entry| entry.file_name() == name || entry.path().is_dir() && has_below(&entry.path(), name))
+        })
+    })
 }
 
 /// Panics with every failed check and open gap unless the drill proved its copy.
