@@ -1,17 +1,18 @@
 //! Capture: prepare, hold, stream. One snapshot under the ledger and the dump.
 
+mod dump;
+mod grip;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{PipeReader, Write},
-    process::Stdio,
+    io::Write,
     sync::{Arc, atomic::AtomicU64},
-    time::{Duration, Instant},
 };
 
 use holdfast_model::{
     definition::Component,
     event::Level,
-    ledger::{Ledger, SequenceFacts, SequenceValue},
+    ledger::{Ledger, SequenceFacts},
     manifest::{Facts, Skipped},
     name::Name,
     secret::Secret,
@@ -19,22 +20,18 @@ use holdfast_model::{
 use holdfast_vault::{Chunking, Meter, Node, Writer};
 use time::OffsetDateTime;
 
+use self::{
+    dump::{globals, plausible, read_dump},
+    grip::{ATTEMPTS, Attempt, Grip, attempt},
+};
 use super::{
-    LOCK_SECONDS, PgError,
-    archive::{self, Archive},
+    LOCK_SECONDS, PgError, archive,
     database::Database,
     install::PgInstall,
-    ledger::{self, Table, objects},
+    ledger::{self, objects},
     target::{Session, Target},
 };
-use crate::{command::Running, context::Context, tools::Tools};
-
-/// How often the list of tables may change under us before we give up.
-const ATTEMPTS: usize = 10;
-/// How long we stand in a table's queue behind somebody who waits for ourselves.
-const QUEUED: Duration = Duration::from_millis(400);
-/// Tables in one LOCK statement.
-const LOCKED_AT_ONCE: usize = 200;
+use crate::{context::Context, tools::Tools};
 
 /// A database that we are connected to, and the tools for it.
 pub struct Prepared {
@@ -53,12 +50,6 @@ pub struct Held {
     session: Session,
     server: String,
     grip: Grip,
-}
-
-/// A `pg_dump` that has its snapshot and its locks, and waits for its output to be read.
-struct Dump {
-    running: Running,
-    output: PipeReader,
 }
 
 /// What a capture gave.
@@ -141,12 +132,16 @@ pub(super) async fn refuse_pooler(target: &Target, session: &mut Session) -> Res
     if pooled { Err(PgError::Pooled { place: target.place() }) } else { Ok(()) }
 }
 
+/// Ends with the work or with the cancel, and says so whichever of the two noticed it first.
 pub(super) async fn cancellable<T>(
     ctx: &Context,
     work: impl Future<Output = Result<T, PgError>>,
 ) -> Result<T, PgError> {
     tokio::select! {
-        result = work => result,
+        result = work => match result {
+            Err(_) if ctx.cancel.is_cancelled() => Err(PgError::Cancelled),
+            result => result,
+        },
         () = ctx.cancelled() => Err(PgError::Cancelled),
     }
 }
@@ -194,130 +189,6 @@ impl Prepared {
         };
         cancellable(ctx, work).await
     }
-}
-
-enum Attempt {
-    Held(Box<Grip>),
-    Changed(String),
-}
-
-/// What one moment of the database is held by.
-struct Grip {
-    instant: OffsetDateTime,
-    tables: Vec<Table>,
-    /// Where the sequences stood before `pg_dump` could look at them.
-    sequences: BTreeMap<String, SequenceValue>,
-    helper: Option<Session>,
-    dump: Dump,
-}
-
-async fn attempt(session: &mut Session, target: &Target, install: &PgInstall) -> Result<Attempt, PgError> {
-    let before = ledger::tables(session).await?;
-    session.run(format!("set lock_timeout = '{LOCK_SECONDS}s'"), "beginning the transaction").await?;
-    session.run("begin isolation level repeatable read read only", "beginning the transaction").await?;
-    if let Err(error) = lock(session, &before).await {
-        let code = error.as_database_error().and_then(|e| e.code()).unwrap_or_default().into_owned();
-        return match code.as_str() {
-            // Dropped, renamed or become something else since it was listed.
-            "42P01" | "3F000" | "42809" => Ok(Attempt::Changed(error.to_string())),
-            "55P03" => Err(locked(session, &before).await),
-            _ => Err(PgError::query(&error, &session.place, "locking the tables")),
-        };
-    }
-    let snapshot = session.row("select pg_export_snapshot()", "exporting the snapshot").await?.text(0);
-    let tables = ledger::tables(session).await?;
-    let differs = || {
-        let gone = before.iter().find(|table| !tables.contains(table));
-        gone.or_else(|| tables.iter().find(|table| !before.contains(table))).map(|table| table.name.clone())
-    };
-    if let Some(name) = differs() {
-        return Ok(Attempt::Changed(name));
-    }
-    let instant = OffsetDateTime::now_utc();
-    let queued = || Ok(Attempt::Changed("somebody waits for a table's exclusive lock".into()));
-    let mut helper = second_session(target, &snapshot).await?;
-    if let Some(second) = &mut helper
-        && let Err(error) = lock(second, &tables).await
-    {
-        return match error.as_database_error().and_then(|e| e.code()).as_deref() {
-            Some("55P03") => queued(),
-            _ => Err(PgError::query(&error, &session.place, "locking the tables")),
-        };
-    }
-    let sequences = ledger::sequences(session).await?;
-    let mut dump = start_dump(target, install, &snapshot).await?;
-    if has_its_locks(session, &mut dump.running, &snapshot, &tables).await? {
-        Ok(Attempt::Held(Box::new(Grip { instant, tables, sequences, helper, dump })))
-    } else {
-        queued()
-    }
-}
-
-async fn lock(session: &mut Session, tables: &[Table]) -> Result<(), sqlx::Error> {
-    for some in tables.chunks(LOCKED_AT_ONCE) {
-        let names = some.iter().map(|table| format!("only {}", table.name)).collect::<Vec<_>>().join(", ");
-        session.try_run(format!("lock table {names} in access share mode")).await?;
-    }
-    Ok(())
-}
-
-/// Waits until `pg_dump` holds all our tables; false once it has stood in a queue for [`QUEUED`].
-async fn has_its_locks(
-    session: &mut Session,
-    running: &mut Running,
-    snapshot: &str,
-    tables: &[Table],
-) -> Result<bool, PgError> {
-    let (doing, begin, mut waiting) = ("waiting for pg_dump's locks", Instant::now(), None);
-    let oids = tables.iter().map(|table| table.oid.as_str()).chain(["0"]).collect::<Vec<_>>().join(",");
-    let sql = format!(
-        "select (select count(distinct l.relation) from pg_locks l where l.pid = a.pid and l.granted and l.relation in ({oids}))::text,
-            exists (select 1 from pg_locks l where l.pid = a.pid and not l.granted)
-        from pg_stat_activity a where a.application_name = '{}'",
-        dump_name(snapshot)
-    );
-    // It says itself what is wrong where it ends; and where it locks less than we think, there is nothing to wait for.
-    while !running.ended() && begin.elapsed() < Duration::from_secs(LOCK_SECONDS) {
-        session.run("select pg_stat_clear_snapshot()", doing).await?;
-        if let Some(row) = session.rows(sql.as_str(), doing).await?.first() {
-            if row.number::<usize>(0) == tables.len() {
-                return Ok(true);
-            }
-            match (row.is(1), waiting) {
-                (true, None) => waiting = Some(Instant::now()),
-                (true, Some(since)) if since.elapsed() > QUEUED => return Ok(false),
-                (true, Some(_)) => {}
-                (false, _) => waiting = None,
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(15)).await;
-    }
-    Ok(true)
-}
-
-/// The name of a `pg_dump`'s session on the server.
-fn dump_name(snapshot: &str) -> String {
-    format!("holdfast pg_dump {snapshot}")
-}
-
-/// Names the table that could not be locked: the timeout's own message does not.
-async fn locked(session: &mut Session, tables: &[Table]) -> PgError {
-    let oids = tables.iter().map(|table| table.oid.as_str()).collect::<Vec<_>>().join(",");
-    let sql = format!(
-        "rollback; select l.relation::text, l.pid::text, coalesce(a.usename::text, '?'), coalesce(nullif(a.application_name, ''), '?')
-        from pg_locks l left join pg_stat_activity a on a.pid = l.pid
-        where l.relation in ({oids}) and l.mode = 'AccessExclusiveLock' and l.pid <> pg_backend_pid()
-        order by l.granted desc limit 1"
-    );
-    let row = session.rows(sql, "asking who holds the lock").await.ok().and_then(|rows| rows.into_iter().next());
-    let (table, by) = match row {
-        Some(row) => {
-            let name = tables.iter().find(|table| table.oid == row.text(0)).map(|table| table.name.clone());
-            (name, format!("process {} (user {}, application {})", row.text(1), row.text(2), row.text(3)))
-        }
-        None => (None, "a session that has ended meanwhile".into()),
-    };
-    PgError::Locked { table: table.unwrap_or_else(|| "(not known)".into()), by, seconds: LOCK_SECONDS }
 }
 
 impl Held {
@@ -442,101 +313,6 @@ impl Held {
         };
         Ok(PgCapture { nodes, size, stored, items: tables, ledger, facts, skipped: Vec::new(), not_covered })
     }
-}
-
-/// A second session under the same snapshot; the ledger does without it where the server has no place for it.
-async fn second_session(target: &Target, snapshot: &str) -> Result<Option<Session>, PgError> {
-    let mut session = match target.connect().await {
-        Ok(session) => session,
-        Err(PgError::Full { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    session.run(format!("set lock_timeout = {}", QUEUED.as_millis()), "joining the snapshot").await?;
-    let begin = format!("begin isolation level repeatable read read only; set transaction snapshot '{snapshot}'");
-    session.run(begin, "joining the snapshot").await?;
-    Ok(Some(session))
-}
-
-async fn start_dump(target: &Target, install: &PgInstall, snapshot: &str) -> Result<Dump, PgError> {
-    let program = target
-        .equip(install.program("pg_dump"))
-        .env("PGAPPNAME", dump_name(snapshot))
-        .args(["-Fc", "-Z0", "--no-password"])
-        .args([format!("--snapshot={snapshot}"), format!("--lock-wait-timeout={LOCK_SECONDS}s")]);
-    let (output, input) = std::io::pipe().map_err(|error| PgError::io("a pipe", error))?;
-    Ok(Dump { running: program.spawn(Stdio::from(input)).await?, output })
-}
-
-/// Reads `pg_dump` into the vault. It counts only when its exit status is 0 *and* the archive was read to its end.
-async fn read_dump(
-    dump: Dump,
-    place: String,
-    writer: Arc<Writer>,
-    meter: Meter,
-) -> Result<(Archive, holdfast_vault::Streamed), PgError> {
-    let Dump { mut running, output } = dump;
-    let copied = blocking(move || {
-        let mut stream = writer.stream(Chunking::Dump, &meter);
-        let archive = archive::copy(output, &mut stream);
-        Ok((archive, stream))
-    })
-    .await;
-    let (archive, stream) = copied?;
-    if let Err(archive::ArchiveError::Sink(_)) = &archive {
-        drop(running);
-        return Err(archive.err().map_or(PgError::Cancelled, PgError::from));
-    }
-    let ended = running.wait().await;
-    if !ended.ok {
-        return Err(PgError::tool("pg_dump", &ended.how, &ended.stderr, &place));
-    }
-    let archive = archive?;
-    let streamed = blocking(move || Ok(stream.finish()?)).await?;
-    Ok((archive, streamed))
-}
-
-/// The third sign of a good dump: each table that the ledger counted rows in has data of at least a byte a row.
-fn plausible(archive: &Archive, ledger: &Ledger) -> Result<(), PgError> {
-    if !archive.index.known {
-        return Ok(());
-    }
-    let rows: u64 = ledger.rows();
-    let bytes: u64 = archive.index.entries.iter().map(|entry| entry.length).sum();
-    if bytes < rows {
-        return Err(PgError::Refused(format!(
-            "the dump holds {bytes} bytes of data for {rows} rows: it cannot be whole; run it again"
-        )));
-    }
-    Ok(())
-}
-
-/// Roles and tablespaces, for people. Never fails a checkpoint: what was done is said.
-async fn globals(
-    install: &PgInstall,
-    target: &Target,
-    superuser: bool,
-    ctx: &Context,
-) -> Result<(Option<Vec<u8>>, (String, Option<String>)), PgError> {
-    let base = target.equip(install.program("pg_dumpall")).args(["--globals-only", "--no-password"]);
-    let base = base.arg("-l").arg(target.database());
-    let tries = if superuser {
-        vec![(base.clone(), "whole"), (base.arg("--no-role-passwords"), "without the roles' passwords")]
-    } else {
-        vec![(base.arg("--no-role-passwords"), "without the roles' passwords: the role is no superuser")]
-    };
-    let mut why = String::new();
-    for (program, how) in tries {
-        match program.output(&ctx.cancel).await {
-            Ok(output) if output.ended.ok && output.stdout.windows(24).any(|w| w == b"database cluster dump co") => {
-                return Ok((Some(output.stdout), (how.to_owned(), None)));
-            }
-            Ok(output) => why = output.ended.stderr,
-            Err(crate::command::CommandError::Cancelled) => return Err(PgError::Cancelled),
-            Err(error) => why = error.to_string(),
-        }
-    }
-    let said = format!("not taken: {}", why.lines().last().unwrap_or("pg_dumpall said nothing"));
-    Ok((None, (said.clone(), Some(format!("globals.sql was {said}")))))
 }
 
 async fn extensions(session: &mut Session) -> Result<BTreeMap<String, String>, PgError> {
