@@ -262,7 +262,6 @@ async fn a_cancelled_capture_and_a_cancelled_drill_leave_nothing() {
 
 /// A pooler in transaction mode is named before anything is taken through it; one in session mode does no harm.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Debian's pgbouncer"]
 async fn a_pooler_in_transaction_mode_is_refused() {
     let server = Server::ready().await;
     server.sql("shop", "create table t (a int); insert into t values (1); alter table t owner to app").await;

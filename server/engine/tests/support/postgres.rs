@@ -192,7 +192,11 @@ impl Pooler {
             }
         }
         let child = as_ordinary_user("/usr/sbin/pgbouncer".into()).arg(&settings).spawn().unwrap();
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        let begin = Instant::now();
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "PgBouncer does not answer");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         Self { child, port, _dir: dir }
     }
 
