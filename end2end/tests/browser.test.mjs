@@ -1,6 +1,7 @@
 // The dashboard in a real Chromium: *Back up now*, live and without scripts; accessibility; the README's pictures.
 import assert from 'node:assert/strict';
 import { mkdirSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -176,6 +177,13 @@ describe('the dashboard', () => {
     await page.waitForLoadState();
     const drilled = (run) => run.kind === 'drill' && run.checkpoint === made.id && run.state === 'succeeded';
     await until('the drill has run', async () => (await stack.runs()).some(drilled), { timeout: 120_000 });
+    await page.goto(`${stack.url}/checkpoints/${made.id}`);
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download the report' }).click()]);
+    assert.equal(download.suggestedFilename(), `${made.id}-drill.json`);
+    const evidence = JSON.parse(await readFile(await download.path(), 'utf8'));
+    assert.equal(evidence.checkpoint, made.id);
+    assert.equal(evidence.drill.verdict, 'proven');
+    assert.ok(evidence.drill.components.every((component) => component.checks.length > 0));
     await context.close();
   });
 

@@ -23,6 +23,7 @@ use url::Url;
 use crate::{actions::Actions, auth};
 
 mod dashboard;
+mod evidence;
 pub mod extract;
 mod guard;
 mod headers;

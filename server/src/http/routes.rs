@@ -9,7 +9,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 
-use super::{Web, dashboard, guard, health, sign_in, stream, v1};
+use super::{Web, dashboard, evidence, guard, health, sign_in, stream, v1};
 use crate::site;
 
 /// Who may ask.
@@ -64,6 +64,7 @@ impl Table {
         table.add(&post, "/sign-in", Open, sign_in::sign_in);
         table.add(&post, "/sign-out", Session, sign_in::sign_out);
         table.add(&get, "/ui/runs/{id}/events", Session, stream::events);
+        table.add(&get, "/ui/checkpoints/{id}/drill.json", Session, evidence::drill);
 
         table.add(&get, "/v1/projects", Bearer, v1::projects);
         table.add(&get, "/v1/environments", Bearer, v1::environments);

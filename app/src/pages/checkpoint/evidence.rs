@@ -136,6 +136,7 @@ pub fn drill(page: &CheckpointPage) -> AnyView {
     let body = view! {
         {facts(lines)}
         {components}
+        <p><a href=format!("/ui/checkpoints/{}/drill.json", page.checkpoint.id) download="">"Download the report"</a></p>
         {folded("The report as JSON".to_owned(), copy::commands(evidence, "the drill's report as JSON"))}
     };
     section("drill", "Drill", Some(note), body.into_any())
