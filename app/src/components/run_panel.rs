@@ -114,11 +114,12 @@ fn step(step: &Step, progress: &Progress) -> AnyView {
         .filter(|_| running)
         .and_then(|m| m.current.clone())
         .map(|name| view! { <span class="current">{name}</span> });
+    let of = step.component.clone().map(|component| view! { <span class="of">{component}</span> });
     view! {
         <li class=class>
             {icon(shape)}
             <span class="unseen">{format!("{spoken}: ")}</span>
-            <span class="title">{step.title.clone()}</span>
+            <span class="title">{step.title.clone()} {of}</span>
             <span class="took num">{took}</span>
             <span class="detail">{step.detail.clone()} {tally.map(|t| view! { <span>{t}</span> })}</span>
             {bar}

@@ -35,7 +35,8 @@ fn draw(page: &ProjectPage) -> AnyView {
         .count();
     let (tone, said) = match (page.environments.len(), behind) {
         (0, _) => (Tone::Plain, "It has no environment yet.".to_owned()),
-        (_, 0) => (Tone::Good, "Everything in it is proven.".to_owned()),
+        (_, 0) => (Tone::Good, "The newest checkpoint of each environment is proven.".to_owned()),
+        (1, _) => (Tone::Warn, "Its environment is not proven.".to_owned()),
         (all, n) => (Tone::Warn, format!("{n} of {all} environments are not proven.")),
     };
     let reason = if project.recovery_kit_confirmed {
