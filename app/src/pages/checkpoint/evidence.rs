@@ -12,9 +12,8 @@ use leptos::prelude::*;
 use crate::{
     backend::CheckpointPage,
     components::{
-        copy,
         icon::Icon,
-        layout::{ago, facts, folded, moment, plain, section, table},
+        layout::{ago, facts, moment, plain, section, table},
         list,
         run_panel::check,
         word::{self, Tone},
@@ -132,12 +131,10 @@ pub fn drill(page: &CheckpointPage) -> AnyView {
         lines.push(("Reason", plain(reason.clone())));
     }
     let components: Vec<_> = report.components.iter().map(component).collect();
-    let evidence = serde_json::to_string_pretty(report).unwrap_or_default();
     let body = view! {
         {facts(lines)}
         {components}
         <p><a href=format!("/ui/checkpoints/{}/drill.json", page.checkpoint.id) download="">"Download the report"</a></p>
-        {folded("The report as JSON".to_owned(), copy::commands(evidence, "the drill's report as JSON"))}
     };
     section("drill", "Drill", Some(note), body.into_any())
 }
