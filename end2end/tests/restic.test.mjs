@@ -43,6 +43,19 @@ describe('stock tools read the vault', () => {
         assert.equal(snapshots[0].id, checkpoint.vault.snapshot);
       });
 
+      test('the drill that proved it stands beside it, and is not taken for a checkpoint', async () => {
+        const facts = ['--tag', 'holdfast:facts'];
+        const listed = (await must(program, ['ls', '--json', ...facts, 'latest', '/facts'], { env })).stdout.trim().split('\n').map((line) => JSON.parse(line));
+        const file = listed.find((entry) => entry.type === 'file');
+        const fact = JSON.parse((await must(program, ['dump', ...facts, 'latest', file.path], { env })).stdout);
+        assert.equal(fact.checkpoint, checkpoint.id);
+        assert.equal(fact.fact.kind, 'drill');
+        assert.equal(fact.fact.report.verdict, 'proven');
+        assert.equal(fact.fact.report.duration_ms, checkpoint.drill.duration_ms);
+        const newest = JSON.parse((await must(program, ['snapshots', '--json', '--tag', 'holdfast', '--latest', '1'], { env })).stdout);
+        assert.deepEqual(newest.map((snapshot) => snapshot.id), [checkpoint.vault.snapshot]);
+      });
+
       test('restore gives the uploads back: content, modes, times, links, xattrs, holes', async () => {
         await must(program, ['restore', checkpoint.vault.snapshot, '--target', folder()], { env, timeout: 600_000 });
         const compared = await must('rsync', [

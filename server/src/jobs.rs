@@ -4,19 +4,24 @@
 //! |---|---|
 //! | [`worker`], [`hold`], [`recorder`] | one run in a worker's hands: lease, cancellation, events, and its end |
 //! | [`create`], [`seal`], [`drill`], [`verify`], [`restore`] | what each kind of run does |
+//! | [`facts`] | what became true after a seal, on its way into the vault |
 //! | [`care`] | what an earlier process left, leases, samples |
 
 use std::{path::PathBuf, sync::Arc};
 
 use holdfast_engine::{Allow, Tools};
 use holdfast_model::id::CheckpointId;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 mod care;
 mod choose;
 mod create;
 mod drill;
+mod facts;
 mod hold;
 mod job;
 mod recorder;
@@ -73,6 +78,8 @@ struct Inner {
     key: ServerKey,
     tools: Arc<Tools>,
     settings: DeskSettings,
+    /// Held while facts are appended to a vault.
+    facts: Mutex<()>,
 }
 
 /// One file of a checkpoint, opened.
@@ -87,7 +94,7 @@ impl Desk {
     /// Puts the parts together; nothing runs before [`Self::start`].
     #[must_use]
     pub fn new(store: Store, vaults: Vaults, key: ServerKey, tools: Arc<Tools>, settings: DeskSettings) -> Self {
-        Self(Arc::new(Inner { store, vaults, key, tools, settings }))
+        Self(Arc::new(Inner { store, vaults, key, tools, settings, facts: Mutex::new(()) }))
     }
 
     /// The catalogue.
@@ -114,6 +121,10 @@ impl Desk {
 
     pub(crate) fn tools(&self) -> &Tools {
         &self.0.tools
+    }
+
+    pub(crate) async fn facts_turn(&self) -> MutexGuard<'_, ()> {
+        self.0.facts.lock().await
     }
 
     pub(crate) fn settings(&self) -> &DeskSettings {
@@ -149,6 +160,7 @@ impl Desk {
     pub async fn delete_checkpoint(&self, id: &CheckpointId, by: &str) -> Result<(), DeskError> {
         self.store().delete_checkpoint(id, by).await?;
         care::forget(self).await;
+        facts::append_all(self).await;
         self.store().sample().await?;
         Ok(())
     }

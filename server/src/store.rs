@@ -16,6 +16,7 @@ mod checkpoints;
 mod environments;
 mod error;
 mod events;
+mod facts;
 mod live;
 mod open;
 mod overview;

@@ -104,6 +104,8 @@ id!(/// A run.
     RunId, "run");
 id!(/// One drill of a checkpoint.
     DrillId, "drl");
+id!(/// Something that became true of a checkpoint after its seal.
+    FactId, "fct");
 id!(/// A deploy.
     DeployId, "dep");
 

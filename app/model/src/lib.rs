@@ -9,6 +9,7 @@
 //! | [`definition`], [`secret`] | `holdfast.yaml` as it is read: what an environment consists of |
 //! | [`manifest`], [`ledger`] | what a sealed checkpoint says of itself |
 //! | [`drill`] | what restoring it into scratch space showed |
+//! | [`fact`] | what became true of it after its seal |
 //! | [`event`] | what a run tells while it works |
 //! | [`request`], [`view`], [`problem`] | the REST API: what is asked, what is answered, what went wrong |
 //! | [`size`] | bytes for people, and percentages that add up |
@@ -16,6 +17,7 @@
 pub mod definition;
 pub mod drill;
 pub mod event;
+pub mod fact;
 pub mod id;
 pub mod ledger;
 pub mod manifest;

@@ -5,13 +5,15 @@ use std::{path::Path, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::Desk;
+use super::{Desk, facts};
 use crate::vaults::blocking;
 
 /// How often leases are looked at.
 const LEASES: Duration = Duration::from_secs(5);
 /// How often samples are taken and deletions finished.
 const HOURLY: Duration = Duration::from_secs(3600);
+/// How often facts are offered again to a vault that could not take them.
+const FACTS: Duration = Duration::from_secs(60);
 
 /// Before any worker starts: an earlier process of ours is gone, and what it held is free again.
 pub(crate) async fn take_over(desk: &Desk) {
@@ -29,12 +31,14 @@ pub(crate) async fn take_over(desk: &Desk) {
         Ok(runs) => tracing::warn!(many = runs.len(), "runs of an earlier process are taken up"),
         Err(error) => tracing::error!(%error, "runs of an earlier process could not be taken up"),
     }
+    facts::append_all(desk).await;
 }
 
 /// Until `stop`.
 pub(crate) async fn keep(desk: Desk, stop: CancellationToken) {
     let mut leases = tokio::time::interval(LEASES);
     let mut hourly = tokio::time::interval(HOURLY);
+    let mut waiting = tokio::time::interval(FACTS);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -43,6 +47,7 @@ pub(crate) async fn keep(desk: Desk, stop: CancellationToken) {
                     tracing::error!(%error, "leases could not be looked at");
                 }
             }
+            _ = waiting.tick() => facts::append_all(&desk).await,
             _ = hourly.tick() => {
                 if let Err(error) = desk.store().sample().await {
                     tracing::error!(%error, "the daily sample could not be taken");

@@ -265,7 +265,7 @@ async fn sealed(
     let ctx = &job.hold.ctx;
     let text = serde_json::to_string_pretty(&manifest)
         .map_err(|error| JobError::Failed(format!("the manifest cannot be written: {error}")))?;
-    let draft = Draft { manifest, text, environment: applied.raw, captured, parent, hostname: hostname() };
+    let draft = Draft { manifest, text, environment: applied.raw, captured, parent, hostname: seal::hostname() };
     job.desk.store().check_fence(&job.claim).await?;
     ctx.step("seal", "Sealing", StepState::Started, None, None);
     let location = open.vault.location();
@@ -320,8 +320,4 @@ async fn publish(job: &Job, publication: &Publication) -> Result<(), JobError> {
     }
     store.sample().await?;
     Ok(())
-}
-
-fn hostname() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -9,7 +9,10 @@ use holdfast_model::{
 };
 use holdfast_vault::PackId;
 
-use super::job::{Ending, Job, JobError};
+use super::{
+    facts,
+    job::{Ending, Job, JobError},
+};
 use crate::store::{ATTEMPTS, CheckpointRow};
 
 /// What was read whole within this time counts as read: 7 days, in seconds.
@@ -50,6 +53,7 @@ pub(crate) async fn of_row(job: &Job, row: &CheckpointRow) -> Result<Ending, Job
         store.record_integrity(&job.claim, &row.id, &open.id, Integrity::Damaged, Some(&damage)).await?;
     }
     store.record_drill(&job.claim, &row.id, &drilled.report).await?;
+    facts::append_for(job, &open.id).await;
     Ok(ending(&drilled.report))
 }
 

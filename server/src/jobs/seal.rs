@@ -90,13 +90,19 @@ fn root(writer: &Writer, draft: &Draft) -> Result<TreeId, VaultError> {
     writer.put_tree(nodes)
 }
 
-fn file(writer: &Writer, name: &str, content: &[u8], at: OffsetDateTime) -> Result<Node, VaultError> {
+/// A small file, written whole.
+pub(super) fn file(writer: &Writer, name: &str, content: &[u8], at: OffsetDateTime) -> Result<Node, VaultError> {
     let mut stream = writer.stream(Chunking::Files, &Meter::new());
     stream.write_all(content).map_err(|error| {
         VaultError::from_io(&error).cloned().unwrap_or_else(|| VaultError::Refused(format!("{name}: {error}")))
     })?;
     let streamed = stream.finish()?;
     Ok(Node::file(name, streamed.content, streamed.bytes, at))
+}
+
+/// This host's name, as snapshots carry it.
+pub(super) fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The attempt that a snapshot says it comes from; the last where it says nothing.

@@ -10,7 +10,9 @@ use sha2::{Digest as _, Sha256};
 use sqlx::any::AnyRow;
 
 use super::{
-    CheckpointFilter, CheckpointRow, Claim, Publication, Refusal, Standing, Store, StoreError, may_delete,
+    CheckpointFilter, CheckpointRow, Claim, Publication, Refusal, Standing, Store, StoreError,
+    facts::NewFact,
+    may_delete,
     queue::hold,
     value::{Columns as _, column, from_json, micros},
     write::Write,
@@ -353,6 +355,7 @@ impl Store {
         if gone.rows_affected() != 1 {
             return Err(StoreError::not_found("checkpoint", id.as_str()));
         }
+        write.fact(id, by, NewFact::Deleted).await?;
         write.audit(by, "checkpoint.delete", id.as_str(), &checkpoint.snapshot).await?;
         write.commit().await
     }

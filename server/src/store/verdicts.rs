@@ -10,6 +10,7 @@ use holdfast_model::{
 
 use super::{
     Claim, Store, StoreError,
+    facts::NewFact,
     queue::hold,
     value::{Columns as _, column, fresh, from_json, json, micros},
 };
@@ -28,11 +29,12 @@ impl Store {
         let mut write = self.write().await?;
         hold(&mut write, claim).await?;
         let now = write.now();
+        let id = fresh(now, DrillId::from_parts)?;
         sqlx::query(
             "insert into drill (id, checkpoint, run, verdict, started_at, duration_ms, report) \
              values ($1, $2, $3, $4, $5, $6, $7)",
         )
-        .bind(fresh(now, DrillId::from_parts)?.as_str())
+        .bind(id.as_str())
         .bind(checkpoint.as_str())
         .bind(claim.id().as_str())
         .bind(report.verdict.as_str())
@@ -41,6 +43,7 @@ impl Store {
         .bind(json("drill report", report)?)
         .execute(write.on())
         .await?;
+        write.fact(checkpoint, &claim.run.view.created_by, NewFact::Drill(&id)).await?;
         // An earlier drill that ends later does not speak over a newer one.
         sqlx::query(
             "update checkpoint set proof = $1, proof_at = $2, recovery_ms = $3 \

@@ -219,9 +219,16 @@ impl House {
         self.desk.vaults().of_project(&self.project().await).await.unwrap().vault
     }
 
+    /// Of checkpoints.
     pub async fn snapshots(&self) -> Vec<holdfast_vault::Snapshot> {
+        self.tagged("holdfast").await
+    }
+
+    pub async fn tagged(&self, tag: &str) -> Vec<holdfast_vault::Snapshot> {
         let vault = self.vault().await;
-        tokio::task::spawn_blocking(move || vault.snapshots().unwrap()).await.unwrap()
+        let mut all = tokio::task::spawn_blocking(move || vault.snapshots().unwrap()).await.unwrap();
+        all.retain(|snapshot| snapshot.tags.iter().any(|known| known == tag));
+        all
     }
 
     /// Stock restic on the vault: what it prints, if it says that all is well.
@@ -241,7 +248,7 @@ impl House {
     /// As if the server had died between the snapshot and the catalogue: nothing is known of this checkpoint.
     pub async fn unpublish(&self, run: &RunId, attempt: u32) {
         let id = self.store.run(run).await.unwrap().checkpoint.unwrap();
-        for table in ["drill", "tag", "checkpoint_component", "checkpoint_copy"] {
+        for table in ["fact", "drill", "tag", "checkpoint_component", "checkpoint_copy"] {
             self.sql(&format!("delete from {table} where checkpoint = '{id}'")).await;
         }
         self.sql(&format!("delete from checkpoint where id = '{id}'")).await;

@@ -7,6 +7,7 @@ mod house;
 
 mod create;
 mod damage;
+mod facts;
 mod recovery;
 mod restore;
 mod stops;
