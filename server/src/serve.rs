@@ -197,6 +197,7 @@ pub(crate) fn tool_settings(settings: &Settings) -> ToolSettings {
     ToolSettings {
         postgres_dirs: settings.postgres_dirs.clone(),
         drill_user: settings.drill_user.clone(),
+        templates: settings.scratch_dir.clone(),
         ..ToolSettings::default()
     }
 }

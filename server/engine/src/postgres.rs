@@ -25,6 +25,7 @@ mod restore;
 mod target;
 
 pub use capture::{Held, PgCapture, Prepared, prepare};
+pub(crate) use cluster::Templates;
 pub use cluster::sweep;
 pub use drill::drill;
 pub use error::PgError;

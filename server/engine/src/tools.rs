@@ -1,8 +1,11 @@
 //! The programs that this host has for us: which PostgreSQL servers and clients, which git, and how well we can fence.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use crate::{postgres::PgInstall, sandbox::SandboxLevel};
+use crate::{
+    postgres::{PgInstall, Templates},
+    sandbox::SandboxLevel,
+};
 
 /// Where to look for programs.
 #[derive(Debug, Clone)]
@@ -13,11 +16,13 @@ pub struct ToolSettings {
     pub drill_user: Option<String>,
     /// The `git` program.
     pub git: PathBuf,
+    /// Where templates of throwaway servers lie while this process lives: scratch space that is not a run's own.
+    pub templates: PathBuf,
 }
 
 impl Default for ToolSettings {
     fn default() -> Self {
-        Self { postgres_dirs: Vec::new(), drill_user: None, git: PathBuf::from("git") }
+        Self { postgres_dirs: Vec::new(), drill_user: None, git: PathBuf::from("git"), templates: std::env::temp_dir() }
     }
 }
 
@@ -28,6 +33,7 @@ pub struct Tools {
     postgres: Vec<PgInstall>,
     git: Result<String, String>,
     sandbox: SandboxLevel,
+    templates: Arc<Templates>,
 }
 
 /// One line of `holdfast doctor` and of the readiness page.
@@ -48,6 +54,7 @@ impl Tools {
             postgres: crate::postgres::installs(&settings.postgres_dirs).await,
             git: crate::git::version(&settings.git).await,
             sandbox: SandboxLevel::best(settings.drill_user.as_deref()).await,
+            templates: Arc::new(Templates::new(settings.templates.clone())),
             settings: settings.clone(),
         }
     }
@@ -88,6 +95,10 @@ impl Tools {
     #[must_use]
     pub const fn sandbox(&self) -> &SandboxLevel {
         &self.sandbox
+    }
+
+    pub(crate) fn templates(&self) -> &Templates {
+        &self.templates
     }
 
     /// Everything for `doctor` and the readiness page.

@@ -7,6 +7,7 @@ mod support;
 use std::{io, process::Command};
 
 use holdfast_engine::postgres::archive::{self, Index, Sink};
+use holdfast_engine::{ToolSettings, Tools};
 use holdfast_model::state::Proof;
 use support::{Bench, Checkpoint, Server, assert_failed, assert_proven, awkward, bin};
 
@@ -269,4 +270,47 @@ async fn leftovers_of_the_dead_are_swept() {
     let kept = [room("holdfast-pg-living", std::process::id()), room("something-else", dead)];
     holdfast_engine::postgres::sweep(scratch.path()).await;
     assert!(left.iter().all(|room| !room.exists()) && kept.iter().all(|room| room.exists()));
+}
+
+/// `initdb` runs once, however many drills there are; a template that somebody has tidied is not trusted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throwaway_server_is_copied_from_a_template() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = Server::ready().await;
+    let mut bench = Bench::new().await;
+    let scratch = bench.open_scratch();
+    // The real programs, and a note for each call of `initdb`.
+    let (own, calls) = (bench.dir.path().join("bin"), bench.dir.path().join("calls"));
+    std::fs::create_dir(&own).unwrap();
+    for program in std::fs::read_dir(bin()).unwrap().flatten().filter(|program| program.file_name() != "initdb") {
+        std::os::unix::fs::symlink(program.path(), own.join(program.file_name())).unwrap();
+    }
+    std::fs::write(&calls, "").unwrap();
+    std::fs::set_permissions(&calls, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let script = format!("#!/bin/sh\necho >>{}\nexec {}/initdb \"$@\"\n", calls.display(), bin().display());
+    std::fs::write(own.join("initdb"), script).unwrap();
+    std::fs::set_permissions(own.join("initdb"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let settings = ToolSettings { postgres_dirs: vec![own], templates: scratch.clone(), ..ToolSettings::default() };
+    bench.tools = Tools::find(&settings).await;
+    let called = || std::fs::read_to_string(&calls).unwrap().lines().count();
+    let templates = || -> Vec<std::path::PathBuf> {
+        let found = std::fs::read_dir(&scratch).unwrap().flatten().map(|entry| entry.path());
+        found.filter(|path| path.to_string_lossy().contains("holdfast-pg-template-")).collect()
+    };
+
+    let sealed = bench.checkpoint(&server.app("shop")).await.unwrap();
+    assert_proven(&bench.drill(&sealed, &[]).await);
+    let (first, second) = tokio::join!(bench.drill(&sealed, &[]), bench.drill(&sealed, &[]));
+    assert_proven(&first);
+    assert_proven(&second);
+    assert_eq!((called(), templates().len()), (1, 1));
+
+    std::fs::remove_file(templates()[0].join("data/PG_VERSION")).unwrap();
+    assert_proven(&bench.drill(&sealed, &[]).await);
+    assert_eq!((called(), templates().len()), (2, 0), "the spoilt one is gone");
+    assert_proven(&bench.drill(&sealed, &[]).await);
+    assert_proven(&bench.drill(&sealed, &[]).await);
+    assert_eq!((called(), templates().len()), (3, 1));
+    drop(bench.tools);
+    assert_eq!(templates().len(), 0, "a template ends with those who use it");
 }

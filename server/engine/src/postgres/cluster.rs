@@ -22,8 +22,17 @@ use crate::{
     sandbox::SandboxLevel,
 };
 
+mod sweep;
+mod template;
+
+pub use sweep::sweep;
+pub(crate) use template::Templates;
+use template::Turn;
+
 /// Names of the folders that hold throwaway servers begin with it, so that they can be swept.
 const PREFIX: &str = "holdfast-pg-";
+/// The note in such a folder that says which process it belongs to.
+const OWNER: &str = "owner";
 /// The longest path of a Unix socket is 107 bytes; `/.s.PGSQL.5432` comes behind the folder's.
 const LONGEST_SOCKET_DIR: usize = 107 - 14;
 const START: Duration = Duration::from_secs(60);
@@ -49,8 +58,7 @@ impl Room {
         let dir = make(&base)?;
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(if fenced { 0o711 } else { 0o700 }))
             .map_err(|error| PgError::io(dir.path(), error))?;
-        let owner = dir.path().join("owner");
-        fs::write(&owner, std::process::id().to_string()).map_err(|error| PgError::io(&owner, error))?;
+        note_owner(dir.path())?;
         let mut room = Self { dir, sockets: None, level: level.clone() };
         room.give_dir("data")?;
         if room.dir.path().as_os_str().len() + 2 > LONGEST_SOCKET_DIR {
@@ -66,6 +74,16 @@ impl Room {
 
     pub(super) fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    /// Begins its `data` again.
+    fn empty_data(&self) -> Result<(), PgError> {
+        fs::remove_dir_all(self.data()).map_err(|error| PgError::io(self.path(), error))?;
+        self.give_dir("data")
     }
 
     fn sockets(&self) -> PathBuf {
@@ -96,6 +114,11 @@ impl Room {
     }
 }
 
+fn note_owner(dir: &Path) -> Result<(), PgError> {
+    let note = dir.join(OWNER);
+    fs::write(&note, std::process::id().to_string()).map_err(|error| PgError::io(&note, error))
+}
+
 /// Says so when fewer than `needed` bytes are free at `path`.
 pub(super) fn check_space(path: &Path, needed: u64) -> Result<(), PgError> {
     const MB: u64 = 1_000_000;
@@ -118,6 +141,7 @@ pub(super) struct Cluster {
     room: Room,
     install: PgInstall,
     superuser: String,
+    _turn: Turn,
 }
 
 impl Cluster {
@@ -126,29 +150,11 @@ impl Cluster {
         room: Room,
         install: &PgInstall,
         superuser: &str,
+        templates: &Templates,
         ctx: &Context,
     ) -> Result<Self, PgError> {
-        let data = room.path().join("data");
-        let made = install
-            .program("initdb")
-            .args([
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--no-sync",
-                "--no-instructions",
-                "-U",
-                superuser,
-                "-D",
-            ])
-            .arg(&data)
-            .dir(room.path())
-            .fenced(&room.level)
-            .output(&ctx.cancel)
-            .await?;
-        if !made.ended.ok {
-            return Err(PgError::tool("initdb", &made.ended.how, &made.ended.stderr, "the throwaway server"));
-        }
+        let turn = templates.fill(&room, install, superuser, &ctx.cancel).await?;
+        let data = room.data();
         let mut program = install.program("postgres").arg("-D").arg(&data);
         let sockets = format!("unix_socket_directories={}", quoted(&room.sockets()));
         for setting in SETTINGS.iter().copied().chain([sockets.as_str()]) {
@@ -157,7 +163,7 @@ impl Cluster {
         // QUIT lets the server end its own children first, which stand in sessions of their own.
         let program = program.dir(room.path()).fenced(&room.level).farewell("QUIT");
         let running = program.spawn(Stdio::null()).await?;
-        let mut cluster = Self { running, room, install: install.clone(), superuser: superuser.into() };
+        let mut cluster = Self { running, room, install: install.clone(), superuser: superuser.into(), _turn: turn };
         let begin = Instant::now();
         loop {
             match cluster.target("postgres").connect().await {
@@ -246,52 +252,4 @@ const SETTINGS: [&str; 17] = [
 /// A folder within a setting that takes a list of them.
 fn quoted(path: &Path) -> String {
     format!("\"{}\"", path.display().to_string().replace('"', "\"\""))
-}
-
-/// Removes what throwaway servers of processes that are gone have left, under `scratch` and in the places that
-/// stand in for it. Called at start.
-pub async fn sweep(scratch: &Path) {
-    let mut places = vec![scratch.to_owned(), PathBuf::from("/var/tmp"), std::env::temp_dir()];
-    places.extend(entries(scratch));
-    for room in places.iter().flat_map(|place| entries(place)) {
-        let ours = room.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-        let by_us = fs::symlink_metadata(&room)
-            .is_ok_and(|meta| meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw());
-        if !ours || !by_us || owner_lives(&room) {
-            continue;
-        }
-        end_server(&room);
-        if let Err(error) = fs::remove_dir_all(&room) {
-            tracing::warn!(room = %room.display(), %error, "a throwaway server's folder could not be removed");
-        }
-    }
-}
-
-fn entries(dir: &Path) -> Vec<PathBuf> {
-    let found = fs::read_dir(dir).into_iter().flatten().flatten();
-    found.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
-}
-
-fn owner_lives(room: &Path) -> bool {
-    let pid = fs::read_to_string(room.join("owner")).ok().and_then(|text| text.trim().parse::<u32>().ok());
-    match pid {
-        Some(pid) => Path::new(&format!("/proc/{pid}")).exists(),
-        // Socket folders have no note; their room's process keeps them young.
-        None => fs::metadata(room)
-            .and_then(|meta| meta.modified())
-            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age < Duration::from_secs(24 * 3600))),
-    }
-}
-
-/// The server died with its owner; should it not have, its own note says which process it is.
-fn end_server(room: &Path) {
-    let note = fs::read_to_string(room.join("data/postmaster.pid")).unwrap_or_default();
-    let Some(pid) = note.lines().next().and_then(|line| line.trim().parse::<i32>().ok()) else { return };
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let data = room.join("data");
-    let is_it = command.split(|byte| *byte == 0).any(|word| word == data.as_os_str().as_encoded_bytes());
-    if let (true, Some(pid)) = (is_it, rustix::process::Pid::from_raw(pid)) {
-        let _ = rustix::process::kill_process(pid, Signal::QUIT);
-        std::thread::sleep(Duration::from_secs(1));
-    }
 }

@@ -176,7 +176,7 @@ async fn carry_out(
     report.passed("archive", since, Some(said), advice);
 
     let since = Instant::now();
-    let cluster = Cluster::start(room, install, &sealed_copy.database.superuser, ctx).await?;
+    let cluster = Cluster::start(room, install, &sealed_copy.database.superuser, tools.templates(), ctx).await?;
     let skipped = match restore(&mut report, &cluster, &sealed_copy, &archive, roles, &file).await {
         Ok(skipped) => skipped,
         Err(PgError::Tool { message, how, .. }) => {
