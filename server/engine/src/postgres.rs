@@ -7,6 +7,7 @@
 //! | `ledger` | rows, hashes, sequences, large objects, definitions: of the source and of the copy alike |
 //! | `database` | what belongs to the database itself: owner, locale, settings, grants |
 //! | `cluster`, `drill`, `compare` | a throwaway server, the copy in it, and the comparison |
+//! | `copy` | a sealed database written out, restored, read again: for drill and restore alike |
 //! | `restore` | beside the old database, compared, then switched |
 //! | `probe` | what is wrong before anything is captured |
 //! | `target`, `install` | the database by its URL; the programs of this host |
@@ -15,6 +16,7 @@ pub mod archive;
 mod capture;
 mod cluster;
 mod compare;
+mod copy;
 mod database;
 mod drill;
 mod error;

@@ -1,103 +1,32 @@
 //! The drill: the sealed archive, from the vault alone, restored into a throwaway server and compared with its ledger.
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
-    path::Path,
-    process::Stdio,
-    sync::atomic::AtomicU64,
-    time::Instant,
-};
+mod report;
+
+use std::{collections::BTreeSet, path::Path, time::Instant};
 
 use holdfast_model::{
     definition::Smoke,
-    drill::{Check, ComponentDrill, Gap},
+    drill::ComponentDrill,
     manifest::{Facts, ManifestComponent},
 };
-use holdfast_vault::{Node, TreeId, Vault};
+use holdfast_vault::{TreeId, Vault};
 
 use super::{
     PgError,
-    archive::{self, Archive, ArchiveError, Index, Sink},
-    capture::{blocking, cancellable},
+    archive::{Archive, ArchiveError},
+    capture::cancellable,
     cluster::{Cluster, Room},
-    compare::{Found, compare},
+    compare::compare,
+    copy::{JOBS, Sealed, read_back, run_restore},
     database::Database,
-    ledger::{self, objects},
-    target::{Session, Target, identifier},
+    target::{Session, identifier},
 };
 use crate::{context::Context, drill::Accept, sandbox::SandboxLevel, tools::Tools};
+use report::{Report, ms};
 
 /// The copy's database in the throwaway server.
 const COPY: &str = "copy";
-/// Jobs of `pg_restore`.
-pub(super) const JOBS: &str = "-j2";
 const SMOKE_SECONDS: u32 = 60;
-
-/// What is said while a drill goes on.
-struct Report<'a> {
-    component: &'a ManifestComponent,
-    accept: &'a Accept,
-    ctx: &'a Context,
-    begin: Instant,
-    engine: Option<String>,
-    checks: Vec<Check>,
-    gaps: Vec<Gap>,
-}
-
-impl Report<'_> {
-    fn check(&mut self, check: Check) {
-        self.ctx.check(check.clone());
-        self.checks.push(check);
-    }
-
-    fn passed(&mut self, name: &str, since: Instant, found: Option<String>, message: Option<String>) {
-        self.check(Check {
-            component: self.component.name.to_string(),
-            name: name.into(),
-            passed: true,
-            expected: None,
-            found,
-            message,
-            duration_ms: ms(since),
-        });
-    }
-
-    fn failed(&mut self, name: &str, since: Instant, message: String) {
-        self.check(Check {
-            component: self.component.name.to_string(),
-            name: name.into(),
-            passed: false,
-            expected: None,
-            found: None,
-            message: Some(message),
-            duration_ms: ms(since),
-        });
-    }
-
-    fn gap(&mut self, kind: &str, name: &str, reason: String) {
-        let component = self.component.name.to_string();
-        let accepted = self.accept.accepts(kind, name, &component);
-        self.gaps.push(Gap { component, kind: kind.into(), name: name.into(), reason, accepted });
-    }
-
-    fn end(self) -> ComponentDrill {
-        ComponentDrill {
-            name: self.component.name.clone(),
-            kind: self.component.kind,
-            verdict: ComponentDrill::judge(&self.checks, &self.gaps),
-            engine: self.engine,
-            duration_ms: ms(self.begin),
-            checks: self.checks,
-            gaps: self.gaps,
-        }
-    }
-}
-
-fn ms(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
 
 /// Restores a component's sealed copy into a throwaway server and compares it. It is given no connection of the
 /// environment, only bytes of the vault.
@@ -115,7 +44,7 @@ pub async fn drill(
     tools: &Tools,
     ctx: &Context,
 ) -> Result<ComponentDrill, PgError> {
-    let report = Report { component, accept, ctx, begin: Instant::now(), engine: None, checks: vec![], gaps: vec![] };
+    let report = Report::begin(component, accept, ctx);
     let report = cancellable(ctx, carry_out(report, vault, dir, smoke, scratch, tools)).await?;
     // What a cancelled command left undone reads like damage, and is none.
     if ctx.cancel.is_cancelled() { Err(PgError::Cancelled) } else { Ok(report) }
@@ -225,76 +154,6 @@ fn broken(mut report: Report<'_>, name: &str, since: Instant, error: PgError) ->
     }
 }
 
-/// The component's files in the vault.
-pub(super) struct Sealed {
-    vault: Vault,
-    pub(super) dump: Node,
-    pub(super) index: Index,
-    pub(super) database: Database,
-}
-
-impl Sealed {
-    /// Reads the small ones, and finds the archive.
-    pub(super) async fn open(vault: &Vault, dir: &TreeId) -> Result<Self, PgError> {
-        let (vault, dir) = (vault.clone(), *dir);
-        blocking(move || {
-            let index = small(&vault, &dir, "dump.idx.json")?;
-            let database = small(&vault, &dir, "database.json")?;
-            let dump = vault.find(&dir, Path::new("dump.pgc"))?;
-            Ok(Self { dump, index, database, vault })
-        })
-        .await
-    }
-
-    /// Writes the archive into a file that `pg_restore` can seek in, reading it on the way: it must be whole, and its
-    /// table of contents must agree with `dump.idx.json`.
-    pub(super) async fn write_to(&self, path: &Path) -> Result<Archive, PgError> {
-        let (vault, node, index, path) = (self.vault.clone(), self.dump.clone(), self.index.clone(), path.to_owned());
-        blocking(move || {
-            use std::os::unix::fs::OpenOptionsExt;
-            let failed = |error| PgError::io(&path, error);
-            let mut options = File::options();
-            let file = options.write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-            let mut sink = Plain(file);
-            let archive = archive::copy(vault.read(&node)?, &mut sink)?;
-            if archive.index != index {
-                return Err(PgError::Refused("the archive and its dump.idx.json do not agree".into()));
-            }
-            for (at, bytes) in archive.positions() {
-                sink.0.seek(SeekFrom::Start(at)).map_err(failed)?;
-                sink.0.write_all(&bytes).map_err(failed)?;
-            }
-            Ok(archive)
-        })
-        .await
-    }
-}
-
-fn small<T: serde::de::DeserializeOwned>(vault: &Vault, dir: &TreeId, name: &str) -> Result<T, PgError> {
-    let node = vault.find(dir, Path::new(name))?;
-    let mut bytes = Vec::new();
-    vault.read(&node)?.read_to_end(&mut bytes).map_err(|error| PgError::from(ArchiveError::Source(error)))?;
-    serde_json::from_slice(&bytes).map_err(|error| PgError::Refused(format!("{name} cannot be read: {error}")))
-}
-
-/// A file, where a chunk's boundary means nothing.
-struct Plain(File);
-
-impl Write for Plain {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-impl Sink for Plain {
-    fn cut(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What could not be restored because an extension is not installed here.
 #[derive(Default)]
 struct LeftOut {
@@ -368,17 +227,6 @@ async fn restore(
     Ok(left_out)
 }
 
-/// Runs a `pg_restore` to its end.
-pub(super) async fn run_restore(program: crate::command::Program) -> Result<(), PgError> {
-    let mut running = program.spawn(Stdio::null()).await?;
-    let ended = running.wait().await;
-    if ended.ok {
-        return Ok(());
-    }
-    let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.trim().is_empty()).take(12).collect();
-    Err(PgError::Tool { tool: "pg_restore".into(), how: ended.how, message: lines.join("\n") })
-}
-
 /// The list of entries that can be restored without those extensions, and what is left out with them.
 fn without(report: &mut Report<'_>, archive: &Archive, missing: &[&str]) -> (Option<String>, LeftOut) {
     if missing.is_empty() {
@@ -401,28 +249,6 @@ fn without(report: &mut Report<'_>, archive: &Archive, missing: &[&str]) -> (Opt
     }
     let kept = archive.entries.iter().filter(|entry| !gone.contains(&entry.id));
     (Some(kept.map(|entry| format!("{};\n", entry.id)).collect()), left_out)
-}
-
-/// The ledger of a restored database, by the code that made the sealed one.
-pub(super) async fn read_back(target: &Target) -> Result<Found, PgError> {
-    let (mut one, mut two) = (target.connect().await?, target.connect().await?);
-    let tables = ledger::tables(&mut one).await?;
-    let (queue, done) = (ledger::queue(&tables), AtomicU64::new(0));
-    let own = async {
-        let sequences = ledger::sequences(&mut one).await?;
-        let objects = objects::objects(&mut one).await?;
-        // Large objects are read through descriptors, which live in a transaction.
-        one.run("begin read only", "reading the copy").await?;
-        let large_objects = ledger::large_objects(&mut one).await?;
-        let tables = ledger::work_off(&mut one, &queue, &done).await?;
-        Ok::<_, PgError>((sequences, objects, large_objects, tables))
-    };
-    let ((sequences, objects, large_objects, mut tables), more) =
-        tokio::try_join!(own, ledger::work_off(&mut two, &queue, &done))?;
-    tables.extend(more);
-    one.close().await;
-    two.close().await;
-    Ok(Found { tables, sequences, large_objects, objects })
 }
 
 /// The environment's own questions, under the database's own settings, in a transaction that cannot write.
