@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Notify, broadcast};
 
 mod access;
 mod checkpoints;
+mod deletion;
 mod environments;
 mod error;
 mod events;
@@ -20,6 +21,7 @@ mod facts;
 mod live;
 mod open;
 mod overview;
+mod publish;
 mod queue;
 mod rows;
 mod rules;

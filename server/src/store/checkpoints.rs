@@ -1,21 +1,16 @@
-//! Checkpoints: how one becomes visible, how it is found, and how it goes.
+//! Checkpoints that exist: how one is found, and lists of them.
 
 use holdfast_model::{
-    id::{CheckpointId, EnvironmentId, RunId},
+    id::{CheckpointId, EnvironmentId},
     manifest::Manifest,
-    state::{Integrity, Proof, Protection, Trigger},
+    state::Trigger,
     view::{CheckpointList, CheckpointSummary, EnvironmentRef},
 };
-use sha2::{Digest as _, Sha256};
 use sqlx::any::AnyRow;
 
 use super::{
-    CheckpointFilter, CheckpointRow, Claim, Publication, Refusal, Standing, Store, StoreError,
-    facts::NewFact,
-    may_delete,
-    queue::hold,
-    value::{Columns as _, column, from_json, micros},
-    write::Write,
+    CheckpointFilter, CheckpointRow, Store, StoreError,
+    value::{Columns as _, from_json, micros},
 };
 
 /// A checkpoint that exists, with its names and its first copy.
@@ -96,29 +91,6 @@ impl CheckpointRow {
 }
 
 impl Store {
-    /// Makes a sealed checkpoint visible: the only place that does. The second time for the same run it changes
-    /// nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`] when the run is no longer held: nothing was made visible.
-    pub async fn publish_checkpoint(&self, claim: &Claim, sealed: &Publication) -> Result<(), StoreError> {
-        let mut write = self.write().await?;
-        hold(&mut write, claim).await?;
-        let manifest = &sealed.manifest;
-        let new = insert_checkpoint(&mut write, claim, sealed).await?;
-        if new {
-            insert_parts(&mut write, sealed).await?;
-            sqlx::query("update run set sealed = 1 where id = $1")
-                .bind(claim.id().as_str())
-                .execute(write.on())
-                .await?;
-            write
-                .audit(&manifest.created_by, "checkpoint.seal", manifest.checkpoint.as_str(), &sealed.snapshot)
-                .await?;
-        }
-        write.commit().await
-    }
-
     /// One checkpoint that exists.
     ///
     /// # Errors
@@ -316,171 +288,4 @@ impl Store {
     pub async fn manifest(&self, id: &CheckpointId) -> Result<Manifest, StoreError> {
         from_json("manifest", &self.manifest_text(id).await?)
     }
-
-    /// Whether it may be deleted now, and if not, why.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`].
-    pub async fn may_delete(&self, id: &CheckpointId) -> Result<Result<(), Refusal>, StoreError> {
-        let checkpoint = self.checkpoint(id).await?;
-        let mut write = self.write().await?;
-        let standing = standing(&mut write, &checkpoint).await?;
-        Ok(may_delete(&checkpoint, &standing))
-    }
-
-    /// Takes a checkpoint out of the catalogue if the rules allow it; audited. Its snapshot is forgotten afterwards,
-    /// and [`Self::unforgotten`] names it until that has happened.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] with the reason; [`StoreError::NotFound`].
-    pub async fn delete_checkpoint(&self, id: &CheckpointId, by: &str) -> Result<(), StoreError> {
-        let checkpoint = self.checkpoint(id).await?;
-        let mut write = self.write().await?;
-        // One deletion at a time per environment, so that two cannot each leave the other as the newest proven one.
-        sqlx::query("update environment set name = name where id = $1")
-            .bind(checkpoint.environment.id.as_str())
-            .execute(write.on())
-            .await?;
-        let standing = standing(&mut write, &checkpoint).await?;
-        may_delete(&checkpoint, &standing)
-            .map_err(|refusal| StoreError::Refused(format!("{id} cannot be deleted: {refusal}")))?;
-        let now = write.now();
-        let gone =
-            sqlx::query("update checkpoint set deleted_at = $1, deleted_by = $2 where id = $3 and deleted_at is null")
-                .bind(now)
-                .bind(by)
-                .bind(id.as_str())
-                .execute(write.on())
-                .await?;
-        if gone.rows_affected() != 1 {
-            return Err(StoreError::not_found("checkpoint", id.as_str()));
-        }
-        write.fact(id, by, NewFact::Deleted).await?;
-        write.audit(by, "checkpoint.delete", id.as_str(), &checkpoint.snapshot).await?;
-        write.commit().await
-    }
-
-    /// Copies of deleted checkpoints whose snapshots are still in their vaults: checkpoint, vault, snapshot.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn unforgotten(&self) -> Result<Vec<(CheckpointId, holdfast_model::id::VaultId, String)>, StoreError> {
-        let rows = sqlx::query(
-            "select y.checkpoint, y.vault, y.snapshot from checkpoint_copy y join checkpoint c on c.id = y.checkpoint \
-             where c.deleted_at is not null and y.forgotten_at is null",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(|row| Ok((row.word("checkpoint")?, row.word("vault")?, row.text("snapshot")?))).collect()
-    }
-
-    /// A deleted checkpoint's snapshot has left its vault.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn forgotten(&self, id: &CheckpointId, vault: &holdfast_model::id::VaultId) -> Result<(), StoreError> {
-        let mut write = self.write().await?;
-        let now = write.now();
-        sqlx::query("update checkpoint_copy set forgotten_at = $1 where checkpoint = $2 and vault = $3")
-            .bind(now)
-            .bind(id.as_str())
-            .bind(vault.as_str())
-            .execute(write.on())
-            .await?;
-        write.commit().await
-    }
-}
-
-async fn standing(write: &mut Write, checkpoint: &CheckpointRow) -> Result<Standing, StoreError> {
-    let newest: Option<String> = sqlx::query_scalar(
-        "select id from checkpoint where environment = $1 and proof = 'proven' and deleted_at is null \
-         order by created_at desc, id desc limit 1",
-    )
-    .bind(checkpoint.environment.id.as_str())
-    .fetch_optional(write.on())
-    .await?;
-    let in_use: Option<String> = sqlx::query_scalar(
-        "select id from run where checkpoint = $1 and state in ('queued', 'running') order by created_at limit 1",
-    )
-    .bind(checkpoint.id.as_str())
-    .fetch_optional(write.on())
-    .await?;
-    Ok(Standing {
-        newest_proven: newest.as_deref() == Some(checkpoint.id.as_str()),
-        in_use: in_use
-            .map(|id| id.parse::<RunId>().map_err(|error| StoreError::corrupt("run id", error)))
-            .transpose()?,
-    })
-}
-
-async fn insert_checkpoint(write: &mut Write, claim: &Claim, sealed: &Publication) -> Result<bool, StoreError> {
-    let manifest = &sealed.manifest;
-    let now = write.now();
-    let done = sqlx::query(
-        "insert into checkpoint (id, environment, run, name, description, cause, created_by, created_at, sealed_at, \
-         total, stored, commit_id, manifest, manifest_hash, proof, protection) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict (id) do nothing",
-    )
-    .bind(manifest.checkpoint.as_str())
-    .bind(claim.run.view.environment.id.as_str())
-    .bind(claim.id().as_str())
-    .bind(manifest.name.clone())
-    .bind(manifest.description.clone())
-    .bind(manifest.trigger.as_str())
-    .bind(&manifest.created_by)
-    .bind(micros(manifest.created_at))
-    .bind(now)
-    .bind(column(manifest.total))
-    .bind(column(manifest.stored))
-    .bind(manifest.metadata.get("git_commit").cloned())
-    .bind(&sealed.text)
-    .bind(hex::encode(Sha256::digest(sealed.text.as_bytes())))
-    .bind(Proof::Unproven.as_str())
-    .bind(Protection::None.as_str())
-    .execute(write.on())
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-async fn insert_parts(write: &mut Write, sealed: &Publication) -> Result<(), StoreError> {
-    let manifest = &sealed.manifest;
-    let now = write.now();
-    sqlx::query(
-        "insert into checkpoint_copy (checkpoint, vault, snapshot, tree, integrity) values ($1, $2, $3, $4, $5)",
-    )
-    .bind(manifest.checkpoint.as_str())
-    .bind(sealed.vault.as_str())
-    .bind(&sealed.snapshot)
-    .bind(&sealed.tree)
-    .bind(Integrity::Unchecked.as_str())
-    .execute(write.on())
-    .await?;
-    for (position, component) in (0_i64..).zip(&manifest.components) {
-        sqlx::query(
-            "insert into checkpoint_component (checkpoint, position, name, kind, size, stored, items) \
-             values ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(manifest.checkpoint.as_str())
-        .bind(position)
-        .bind(component.name.as_str())
-        .bind(component.kind.as_str())
-        .bind(column(component.size))
-        .bind(column(component.stored))
-        .bind(column(component.items))
-        .execute(write.on())
-        .await?;
-    }
-    for tag in &manifest.tags {
-        sqlx::query(
-            "insert into tag (checkpoint, name, created_at, created_by) values ($1, $2, $3, $4) \
-             on conflict (checkpoint, name) do nothing",
-        )
-        .bind(manifest.checkpoint.as_str())
-        .bind(tag)
-        .bind(now)
-        .bind(&manifest.created_by)
-        .execute(write.on())
-        .await?;
-    }
-    Ok(())
 }
