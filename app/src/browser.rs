@@ -3,6 +3,7 @@
 //! Everything hangs on the document: clicks on copy buttons, forms with `data-live`, and the one place for a run's
 //! panel, `[data-panel]`, whose `data-run` holds what the server has drawn there while the run is going.
 
+mod answer;
 mod copy;
 mod form;
 mod fresh;

@@ -3,12 +3,13 @@
 use holdfast_model::view::RunView;
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{
-    FormData, HtmlButtonElement, HtmlFormElement, Request, RequestInit, Response, SubmitEvent, UrlSearchParams,
-};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{FormData, HtmlButtonElement, HtmlFormElement, Request, RequestInit, SubmitEvent, UrlSearchParams};
 
-use super::{fresh, panel};
+use super::{
+    answer::{fetch, text},
+    fresh, panel,
+};
 use crate::error::AppError;
 
 /// Listens to the whole document.
@@ -78,14 +79,4 @@ async fn ask(form: &HtmlFormElement) -> Result<String, AppError> {
     }
     Err(serde_json::from_str(&text)
         .unwrap_or_else(|_| AppError::Unavailable(format!("The server answered with status {}.", response.status()))))
-}
-
-/// One request.
-pub(super) async fn fetch(request: &Request) -> Result<Response, JsValue> {
-    JsFuture::from(window().fetch_with_request(request)).await?.dyn_into()
-}
-
-/// The text of an answer.
-pub(super) async fn text(response: &Response) -> Result<String, JsValue> {
-    JsFuture::from(response.text()?).await?.as_string().ok_or(JsValue::UNDEFINED)
 }

@@ -4,7 +4,7 @@ use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DomParser, Element, Request, SupportedType};
 
-use super::form::{fetch, text};
+use super::answer::{fetch, text};
 
 /// Reads this page again and replaces the parts that match. Where it cannot be read, the page stays as it is.
 pub async fn read_again(parts: &'static str) {

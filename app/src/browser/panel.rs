@@ -12,7 +12,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{HtmlElement, Request};
 
-use super::{form, fresh, stream};
+use super::{answer, fresh, stream};
 use crate::{backend::RunPage, components::run_panel, run_state::run_state};
 
 thread_local! {
@@ -60,6 +60,6 @@ async fn read(run: RwSignal<RunView>) -> Option<RunView> {
     let id = run.try_with_untracked(|run| run.id.to_string())?;
     let request = Request::new_with_str(&format!("/ui/run?id={id}")).ok()?;
     request.headers().set("accept", "application/json").ok()?;
-    let response = form::fetch(&request).await.ok()?;
-    serde_json::from_str(&form::text(&response).await.ok()?).ok()
+    let response = answer::fetch(&request).await.ok()?;
+    serde_json::from_str(&answer::text(&response).await.ok()?).ok()
 }

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use holdfast_model::{
@@ -119,4 +119,9 @@ pub(crate) fn now_and_then(
             });
         }
     }))
+}
+
+/// Milliseconds since `begun`.
+pub(crate) fn elapsed(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

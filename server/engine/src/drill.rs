@@ -13,12 +13,16 @@ use holdfast_model::{
 use holdfast_vault::{PackId, TreeId, Vault};
 use time::OffsetDateTime;
 
-use crate::{context::Context, failure::Failure, place, tools::Tools};
+use crate::{
+    accept::Accept,
+    context::{Context, elapsed},
+    failure::Failure,
+    place,
+    tools::Tools,
+};
 
-mod accept;
 mod component;
 mod reread;
-pub use accept::Accept;
 
 /// What to drill.
 #[derive(Clone)]
@@ -214,9 +218,4 @@ fn reason(components: &[ComponentDrill]) -> Option<String> {
         Proof::Unproven => Some(format!("Nothing of `{}` could be compared.", worst.name)),
         Proof::Proven | Proof::Stale => None,
     }
-}
-
-/// Milliseconds since `begun`.
-pub(crate) fn elapsed(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

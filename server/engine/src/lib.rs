@@ -3,6 +3,7 @@
 //! It takes its work as values and gives events and results as values. It knows nothing of HTTP, of the catalogue,
 //! or of checkpoints beyond their manifest; only its caller composes the root tree and seals.
 
+mod accept;
 pub mod capture;
 mod command;
 mod config;
@@ -10,6 +11,7 @@ pub mod context;
 pub mod drill;
 mod failure;
 mod files;
+mod finding;
 mod git;
 mod place;
 pub mod postgres;
@@ -20,9 +22,11 @@ mod source;
 mod sqlite;
 pub mod tools;
 
+pub use accept::Accept;
 pub use capture::{CaptureError, CaptureWork, Captured, CapturedComponent, Parent, capture};
 pub use context::{Context, Events};
-pub use drill::{Accept, DrillError, DrillWork, Drilled, drill};
-pub use probe::{Finding, probe};
+pub use drill::{DrillError, DrillWork, Drilled, drill};
+pub use finding::Finding;
+pub use probe::probe;
 pub use restore::{Allow, RestoreError, RestoreReport, RestoreWork, Validated};
 pub use tools::{ToolFact, ToolSettings, Tools};

@@ -5,32 +5,12 @@ use std::path::Path;
 use holdfast_model::definition::{Component, Definition, Health, Settings, Source};
 
 use crate::{
-    drill::Accept,
+    accept::Accept,
     files::{self, neighbours},
+    finding::Finding,
     git, place, postgres, restore, source, sqlite,
     tools::Tools,
 };
-
-/// Something wrong, or worth knowing, about a definition on this host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Where in the definition: `components[2].path`.
-    pub at: String,
-    /// What it is, and the mend.
-    pub message: String,
-    /// Whether a capture cannot work; otherwise it is a warning.
-    pub fatal: bool,
-}
-
-impl Finding {
-    fn fatal(at: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { at: at.into(), message: message.into(), fatal: true }
-    }
-
-    fn warning(at: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { at: at.into(), message: message.into(), fatal: false }
-    }
-}
 
 /// Everything that is wrong with a definition on this host.
 pub async fn probe(definition: &Definition, tools: &Tools) -> Vec<Finding> {

@@ -1,10 +1,8 @@
 //! How a throwaway server is kept apart from everything else: the best that this host offers, found by trying.
 
+mod best;
+
 use std::{ffi::OsString, fmt};
-
-use holdfast_vault::Cancel;
-
-use crate::command::Program;
 
 /// The ways to keep a child apart, best first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,40 +34,6 @@ pub struct DrillUser {
 }
 
 impl SandboxLevel {
-    /// Tries each way, best first. `drill_user` counts only when we are root; `nobody` where nothing is said.
-    pub async fn best(drill_user: Option<&str>) -> SandboxLevel {
-        if rustix::process::geteuid().is_root() {
-            let name = drill_user.unwrap_or("nobody");
-            let user = match (number("-u", name).await, number("-g", name).await) {
-                (Some(uid @ 1..), Some(gid)) => DrillUser { name: name.into(), uid, gid },
-                _ => {
-                    return Self::None {
-                        why: format!(
-                            "PostgreSQL does not run as root, and there is no ordinary user `{name}` to run it as; \
-                             create it, or name another one"
-                        ),
-                    };
-                }
-            };
-            let (both, only) = (Self::UserAndNetwork(user.clone()), Self::UserOnly(user));
-            if both.works().await {
-                both
-            } else if only.works().await {
-                only
-            } else {
-                Self::None {
-                    why: format!(
-                        "PostgreSQL does not run as root, and this host does not let us become the user `{name}`"
-                    ),
-                }
-            }
-        } else if Self::Namespaces.works().await {
-            Self::Namespaces
-        } else {
-            Self::OwnUser
-        }
-    }
-
     /// Whether archives of unknown origin may be restored in it.
     #[must_use]
     pub const fn takes_foreign(&self) -> bool {
@@ -109,19 +73,6 @@ impl SandboxLevel {
         }
         words
     }
-
-    async fn works(&self) -> bool {
-        let tried = Program::new("true").fenced(self).output(&Cancel::new()).await;
-        tried.is_ok_and(|output| output.ended.ok)
-    }
-}
-
-async fn number(flag: &str, name: &str) -> Option<u32> {
-    let output = Program::new("id").args([flag, "--", name]).output(&Cancel::new()).await.ok()?;
-    if !output.ended.ok {
-        return None;
-    }
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
 impl fmt::Display for SandboxLevel {

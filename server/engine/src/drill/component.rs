@@ -14,10 +14,11 @@ use holdfast_model::{
 };
 use holdfast_vault::{Cancel, Error, Meter, Node, NodeKind, TreeId, Vault};
 
-use super::{Accept, DrillWork, elapsed, reread::Read};
+use super::{DrillWork, reread::Read};
 use crate::{
+    accept::Accept,
     config,
-    context::{Context, now_and_then},
+    context::{Context, elapsed, now_and_then},
     failure::{Failure, blocking},
     git, place, postgres, sqlite,
     tools::Tools,

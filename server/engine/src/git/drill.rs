@@ -9,7 +9,7 @@ use holdfast_model::{
 use holdfast_vault::{Cancel, Existing, Meter, RestoreOptions, TreeId, Vault};
 
 use super::{full_branch, head, refs, run::Git};
-use crate::{drill::elapsed, failure::Failure};
+use crate::{context::elapsed, failure::Failure};
 
 /// Faults that old versions of git and its relatives made in histories which are in use: the copy is not worse for them.
 const OLD_FAULTS: [&str; 8] = [

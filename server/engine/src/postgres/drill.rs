@@ -21,8 +21,13 @@ use super::{
     database::Database,
     target::{Session, identifier},
 };
-use crate::{context::Context, drill::Accept, sandbox::SandboxLevel, tools::Tools};
-use report::{Report, ms};
+use crate::{
+    accept::Accept,
+    context::{Context, elapsed},
+    sandbox::SandboxLevel,
+    tools::Tools,
+};
+use report::Report;
 
 /// The copy's database in the throwaway server.
 const COPY: &str = "copy";
@@ -128,7 +133,7 @@ async fn carry_out(
         Err(error) => return Err(error),
     };
     for mut check in compare(&name, sealed, &found, &|key| skipped.covers(key), true, true) {
-        check.duration_ms = ms(since);
+        check.duration_ms = elapsed(since);
         report.check(check);
     }
     smoke_checks(&mut report, &cluster, &sealed_copy.database, smoke).await?;

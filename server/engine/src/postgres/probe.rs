@@ -8,7 +8,7 @@ use super::{
     drill::ask,
     target::{Session, Target},
 };
-use crate::{probe::Finding, tools::Tools};
+use crate::{finding::Finding, tools::Tools};
 
 const HEALTH_SECONDS: u32 = 60;
 

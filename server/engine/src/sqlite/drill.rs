@@ -17,7 +17,10 @@ use holdfast_vault::{Cancel, Meter, TreeId, Vault};
 use rusqlite::{Connection, types::ValueRef};
 
 use super::{IMAGE, ledger, version};
-use crate::{context::Context, drill::elapsed, failure::Failure};
+use crate::{
+    context::{Context, elapsed},
+    failure::Failure,
+};
 
 /// Compares; every check is told as it is made.
 ///

@@ -7,7 +7,10 @@ use holdfast_model::{
     manifest::ManifestComponent,
 };
 
-use crate::{context::Context, drill::Accept};
+use crate::{
+    accept::Accept,
+    context::{Context, elapsed},
+};
 
 /// What is said while a drill goes on.
 pub(super) struct Report<'a> {
@@ -38,7 +41,7 @@ impl<'a> Report<'a> {
             expected: None,
             found,
             message,
-            duration_ms: ms(since),
+            duration_ms: elapsed(since),
         });
     }
 
@@ -50,7 +53,7 @@ impl<'a> Report<'a> {
             expected: None,
             found: None,
             message: Some(message),
-            duration_ms: ms(since),
+            duration_ms: elapsed(since),
         });
     }
 
@@ -66,14 +69,9 @@ impl<'a> Report<'a> {
             kind: self.component.kind,
             verdict: ComponentDrill::judge(&self.checks, &self.gaps),
             engine: self.engine,
-            duration_ms: ms(self.begin),
+            duration_ms: elapsed(self.begin),
             checks: self.checks,
             gaps: self.gaps,
         }
     }
-}
-
-/// Milliseconds since then.
-pub(super) fn ms(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
