@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help build site demo clean-demo check test test-e2e figures screenshots clean
+.PHONY: help build site demo clean-demo check test test-e2e figures bench screenshots clean
 
 native := -p holdfast -p holdfast-model -p holdfast-vault -p holdfast-engine -p holdfast-app
 # Tools that .ci/install put into the tree come before the machine's own.
@@ -47,6 +47,12 @@ figures: ## measure: checkpoints of the demo and of a 1 GB tree, beside stock re
 	@.ci/install
 	@$(MAKE) --no-print-directory build
 	@end2end/figures.mjs
+
+bench: ## the vault beside restic, kopia, borg …: make bench SCALE=10 only="first unchanged"; whole: server/vault/BENCHMARKS.md
+	@.ci/install build run bench
+	@$(MAKE) --no-print-directory build
+	cargo build --release --locked -p holdfast-vault --example vault
+	@end2end/bench/main.mjs --scale=$(or $(SCALE),100) --rounds=$(or $(ROUNDS),3) $(only)
 
 screenshots: ## take the README's pictures again
 	@HOLDFAST_SCREENSHOTS=end2end/screenshots .ci/test e2e browser

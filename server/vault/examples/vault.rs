@@ -1,4 +1,4 @@
-//! The engine by hand: `vault {init|backup|restore|check|snapshots|stream} REPOSITORY …`, password in `RESTIC_PASSWORD`.
+//! The engine by hand: `vault {init|backup|restore|check|snapshots|fill|stream} REPOSITORY …`, password in `RESTIC_PASSWORD`.
 //!
 //! It prints what it did and how long that took; with stock restic beside it, it is how the vault is measured.
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)]
@@ -30,9 +30,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let vault = open(repository, &password)?;
             println!("{} snapshots", vault.snapshots()?.len());
         }
+        ["fill", repository, count] => fill(&open(repository, &password)?, count.parse()?)?,
         ["stream", repository] => stream(&open(repository, &password)?)?,
         ["forever", repository, source] => forever(&open(repository, &password)?, Path::new(source))?,
-        _ => return Err("usage: vault {init|backup|restore|check|snapshots|stream|forever} REPOSITORY …".into()),
+        _ => return Err("usage: vault {init|backup|restore|check|snapshots|fill|stream|forever} REPOSITORY …".into()),
     }
     println!("total {}", seconds(started.elapsed()));
     Ok(())
@@ -121,6 +122,17 @@ fn check(vault: &Vault) -> Result<(), Error> {
     for problem in report.problems.iter().take(20) {
         println!("  {}", problem.what);
     }
+    Ok(())
+}
+
+/// So many snapshots of an empty tree.
+fn fill(vault: &Vault, count: u32) -> Result<(), Error> {
+    for at in 0..count {
+        let writer = vault.writer(Cancel::new())?;
+        let tree = writer.put_tree(Vec::new())?;
+        writer.seal(draft(tree, vec![format!("/srv/application-{}", at % 10)]))?;
+    }
+    println!("{count} snapshots");
     Ok(())
 }
 

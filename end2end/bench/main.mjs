@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+// Measures the vault beside other backup programs, on the same data in the same run.
+//
+//   end2end/bench/main.mjs [--scale=100] [--rounds=3] [JOB…]
+//
+// Jobs: first unchanged changed restore-tmpfs restore-disk big list dump; all of them without an argument. A run of all jobs
+// at full size writes server/vault/BENCHMARKS.md, any other run only target/bench/BENCHMARKS.md.
+//
+//   HOLDFAST               the binary (target/release/holdfast)
+//   HOLDFAST_TEST_DIR      a folder on the disk to be measured (the system's folder for temporary files)
+//   HOLDFAST_BENCH_TMPFS   a folder on a tmpfs (/dev/shm)
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { repository } from '../tests/lib/stack.mjs';
+import { holdfast } from './holdfast.mjs';
+import { big } from './jobs/big.mjs';
+import { dump } from './jobs/dump.mjs';
+import { list } from './jobs/list.mjs';
+import { Trees } from './jobs/trees.mjs';
+import { load, machine, versions } from './machine.mjs';
+import { Stopped, stop } from './measure.mjs';
+import { peers } from './peers.mjs';
+import { Place } from './place.mjs';
+import { page } from './report.mjs';
+
+const JOBS = ['first', 'unchanged', 'changed', 'restore-tmpfs', 'restore-disk', 'big', 'list', 'dump'];
+
+function options() {
+  const { values, positionals } = parseArgs({
+    options: { scale: { type: 'string', default: '100' }, rounds: { type: 'string', default: '3' } },
+    allowPositionals: true,
+  });
+  const [scale, rounds] = [Number(values.scale), Number(values.rounds)];
+  const unknown = positionals.find((name) => !JOBS.includes(name));
+  if (unknown) throw new Error(`no job is called ${unknown}; there are ${JOBS.join(', ')}`);
+  if (!(scale >= 1 && scale <= 100) || !(rounds >= 1)) throw new Error('--scale is 1 to 100 per cent, --rounds at least 1');
+  return { scale, rounds, chosen: positionals.length ? JOBS.filter((name) => positionals.includes(name)) : JOBS };
+}
+
+/** Ourselves and every peer that is here; what is missing is said, with how to get it. */
+async function present() {
+  const [tools, skipped] = [[], []];
+  for (const tool of [holdfast, ...peers]) {
+    const version = await tool.installed();
+    if (version) tools.push(Object.assign(tool, { version }));
+    else skipped.push(`${tool.name} is not installed and was skipped; to get it: ${tool.how}`);
+  }
+  for (const line of skipped) console.log(line);
+  return { tools, skipped };
+}
+
+async function measure(place, { scale, rounds, chosen }) {
+  const { tools, skipped } = await present();
+  place.needs(1e9 + (15e9 * scale) / 100, (1.6e9 * scale) / 100);
+  const facts = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: await machine(place),
+    versions: await versions(tools),
+    data: [],
+    loads: {},
+    skipped,
+    scale,
+    rounds,
+    shown: place.shown,
+  };
+  for (const line of [...facts.machine, ...facts.versions]) console.log(line);
+
+  const given = { place, tools, scale, rounds };
+  const trees = new Trees(given);
+  const work = {
+    first: () => trees.first(),
+    unchanged: () => trees.unchanged(),
+    changed: () => trees.changed(),
+    'restore-tmpfs': () => trees.restoreTmpfs(),
+    'restore-disk': () => trees.restoreDisk(),
+    big: () => big(given),
+    list: () => list(given),
+    dump: () => dump(given),
+  };
+  const [results, failed] = [[], []];
+  for (const job of chosen) {
+    if (!job.startsWith('re') && !['first', 'unchanged', 'changed'].includes(job)) await trees.drop();
+    facts.loads[job] = load();
+    console.log(`\n${job} (load average ${facts.loads[job]})`);
+    try {
+      results.push(...(await work[job]()));
+    } catch (error) {
+      if (error instanceof Stopped) throw error;
+      console.error(`  ${job} failed: ${error.stack}`);
+      failed.push(job);
+    }
+  }
+  if (trees.about) facts.data.push(`the tree: files of this machine's /usr, ${trees.about}`);
+  return { results, facts, failed };
+}
+
+function write({ results, facts, failed }, { scale, chosen }) {
+  const full = scale === 100 && chosen.length === JOBS.length && failed.length === 0;
+  const kept = join(repository, 'server/vault/BENCHMARKS.md');
+  const text = page(results, facts, existsSync(kept) ? readFileSync(kept, 'utf8') : '');
+  const folder = join(repository, 'target/bench');
+  mkdirSync(folder, { recursive: true });
+  const file = full ? kept : join(folder, 'BENCHMARKS.md');
+  writeFileSync(file, text);
+  writeFileSync(join(folder, 'results.json'), JSON.stringify(results, null, 1));
+  console.log(`\n${text.slice(text.indexOf('## Targets'), text.indexOf('## Machine'))}written to ${file}`);
+  if (failed.length) console.error(`failed: ${failed.join(', ')}`);
+  return failed.length === 0;
+}
+
+const chosen = options();
+const place = new Place();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
+try {
+  const done = await measure(place, chosen);
+  if (!write(done, chosen)) process.exitCode = 1;
+} catch (error) {
+  process.exitCode = error instanceof Stopped ? 130 : 1;
+  console.error(error instanceof Stopped ? '\nstopped; clearing away' : error.stack);
+} finally {
+  await place.clear();
+}
