@@ -1,8 +1,8 @@
 // What machine this is and what is on it: a figure without that is worth nothing.
 import { readFileSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem } from 'node:os';
+import { cpus, release, totalmem } from 'node:os';
 
-import { must, run } from '../tests/lib/process.mjs';
+import { must, run, sleep } from '../tests/lib/process.mjs';
 import { postgresBin, repository } from '../tests/lib/stack.mjs';
 
 const first = async (program, ...args) => {
@@ -10,12 +10,20 @@ const first = async (program, ...args) => {
   return status === 0 ? stdout.split('\n')[0].trim() : null;
 };
 
-export const load = () => loadavg().slice(0, 2).map((value) => value.toFixed(2)).join(', ');
+/** The share of all processors that is busy while we do nothing for two seconds: what others do here. */
+export async function othersBusy() {
+  const ticks = () => readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/).slice(1, 9).map(Number);
+  const before = ticks();
+  await sleep(2000);
+  const spent = ticks().map((value, at) => value - before[at]);
+  const all = spent.reduce((sum, value) => sum + value, 0);
+  return 1 - (spent[3] + spent[4]) / all; // idle, and idle while the disk works
+}
 
 export async function machine(place) {
   const system = readFileSync('/etc/os-release', 'utf8').match(/^PRETTY_NAME="(.*)"/m)?.[1];
-  const mount = async (path) => (await must('findmnt', ['-no', 'FSTYPE,OPTIONS', '-T', path])).stdout.trim().replace(/\s+/g, ' ');
-  const virtual = await first('systemd-detect-virt');
+  const mount = async (path) => (await must('findmnt', ['-no', 'FSTYPE,OPTIONS', '-T', path])).stdout.split('\n')[0].trim().replace(/\s+/g, ' ');
+  const virtual = await first('systemd-detect-virt', '--vm');
   return [
     `${cpus().length} x ${cpus()[0].model.trim()}${virtual && virtual !== 'none' ? ` (virtual, ${virtual})` : ''}, ${Math.round(totalmem() / 2 ** 30)} GiB of memory`,
     `${system}, Linux ${release()}`,

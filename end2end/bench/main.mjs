@@ -19,8 +19,8 @@ import { big } from './jobs/big.mjs';
 import { dump } from './jobs/dump.mjs';
 import { list } from './jobs/list.mjs';
 import { Trees } from './jobs/trees.mjs';
-import { load, machine, versions } from './machine.mjs';
-import { Stopped, stop } from './measure.mjs';
+import { machine, othersBusy, versions } from './machine.mjs';
+import { Stopped, percent, stop } from './measure.mjs';
 import { peers } from './peers.mjs';
 import { Place } from './place.mjs';
 import { page } from './report.mjs';
@@ -59,7 +59,7 @@ async function measure(place, { scale, rounds, chosen }) {
     machine: await machine(place),
     versions: await versions(tools),
     data: [],
-    loads: {},
+    busy: {},
     skipped,
     scale,
     rounds,
@@ -82,8 +82,8 @@ async function measure(place, { scale, rounds, chosen }) {
   const [results, failed] = [[], []];
   for (const job of chosen) {
     if (!job.startsWith('re') && !['first', 'unchanged', 'changed'].includes(job)) await trees.drop();
-    facts.loads[job] = load();
-    console.log(`\n${job} (load average ${facts.loads[job]})`);
+    facts.busy[job] = await othersBusy();
+    console.log(`\n${job} (others keep ${percent(facts.busy[job])} of the processors busy)`);
     try {
       results.push(...(await work[job]()));
     } catch (error) {

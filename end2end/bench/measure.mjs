@@ -119,7 +119,8 @@ export async function compare(job, contestants, { rounds, before = async () => {
 }
 
 export const seconds = (value) => `${value.toFixed(value < 10 ? 2 : 1)} s`;
-export const megabytes = (value) => `${(value / 1e6).toFixed(value < 10e6 ? 1 : 0)} MB`;
+export const megabytes = (value) => `${(value / 1e6).toFixed(value < 10e6 ? 1 : 0).replace('-0.0', '0.0')} MB`;
+export const percent = (share) => `${Math.round(share * 100)} %`;
 
 const line = (what, name, cost) =>
   [

@@ -1,5 +1,5 @@
 // The figures as a page: server/vault/BENCHMARKS.md, or what would stand there.
-import { megabytes, seconds } from './measure.mjs';
+import { megabytes, percent, seconds } from './measure.mjs';
 import { MEMORY, figure, memory, peak, verdicts } from './targets.mjs';
 
 const JOBS = {
@@ -23,11 +23,12 @@ const table = (head, rows) => [head, head.map((_, at) => (at === 0 ? '---' : '--
 const cell = (text) => text.replaceAll('|', '\\|');
 const word = (met) => (met === undefined ? '' : met ? 'met' : '**not met**');
 
-/** Facts: { date, machine: [line…], versions: [line…], data: [line…], skipped: [line…], loads, scale, rounds, shown }. */
+/** Facts: { date, machine: [line…], versions: [line…], data: [line…], skipped: [line…], busy (a share by job), scale, rounds, shown }. */
 export function page(results, facts, before = '') {
   const parts = [
     '# The vault, measured\n',
     `Written by \`make bench\` on ${facts.date}${facts.scale === 100 ? '' : `, at ${facts.scale} % of the size`}. Every tool worked on the same data in the same run, in turn and ${facts.rounds} or more times after one run that was not counted; what is shown are medians. Before each run all was written out (\`sync\`) and what is read was put into the page cache. All tools encrypt, and compress with zstd.\n`,
+    disturbed(facts.busy),
     '## Targets\n',
     targets(results),
     '',
@@ -41,12 +42,20 @@ export function page(results, facts, before = '') {
   for (const job of jobNames) {
     const ran = results.filter((result) => result.job === job);
     if (ran.length === 0) continue;
-    parts.push(`### ${JOBS[job]}\n`, figures(ran), '', `Load average before it: ${facts.loads[job] ?? '?'}.\n`);
+    parts.push(`### ${JOBS[job]}\n`, figures(ran), '');
     parts.push('```sh', ...ran.map((result) => facts.shown(result.command)), '```\n');
   }
   const notes = before.indexOf(`\n${NOTES}`);
   parts.push(notes < 0 ? `${NOTES}\n\n${reading}` : before.slice(notes + 1).trimEnd());
   return `${parts.join('\n').replaceAll(/\n{3,}/g, '\n\n').trimEnd()}\n`;
+}
+
+/** A measurement beside other work is no measurement: it is said at the top. */
+function disturbed(busy) {
+  const jobs = Object.entries(busy).filter(([, share]) => share > 0.1);
+  if (jobs.length === 0) return '';
+  const worst = percent(Math.max(...jobs.map(([, share]) => share)));
+  return `**The machine was not quiet**: before ${jobs.map(([job]) => `\`${job}\``).join(', ')} other work kept up to ${worst} of its processors busy. Wall times are worth little; compare the processor times.\n`;
 }
 
 function targets(results) {

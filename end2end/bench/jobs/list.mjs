@@ -33,14 +33,16 @@ export async function list({ place, tools, scale, rounds }) {
     ];
     const restic = tools.find((tool) => tool.name === 'restic');
     if (restic) {
-      contestants.push({
-        name: restic.name,
-        role: restic.role,
+      const theirs = (name, role, ...more) => ({
+        name,
+        role,
         run: async () => ({
-          ...(await timed([restic.program, 'snapshots', '--repo', vault], { env, log })),
-          command: `restic snapshots --repo ${vault}`,
+          ...(await timed([restic.program, 'snapshots', '--repo', vault, ...more], { env, log })),
+          command: ['restic', 'snapshots', '--repo', vault, ...more].join(' '),
         }),
       });
+      // restic keeps a copy of each snapshot's file in its cache; a machine that never saw the repository has none.
+      contestants.push(theirs('restic', 'peer'), theirs('restic --no-cache', 'limit', '--no-cache'));
     }
     return await compare('list', contestants, { rounds: rounds + 2 });
   } finally {
