@@ -25,7 +25,8 @@ import { peers } from './peers.mjs';
 import { Place } from './place.mjs';
 import { page } from './report.mjs';
 
-const JOBS = ['first', 'unchanged', 'changed', 'restore-tmpfs', 'restore-disk', 'big', 'list', 'dump'];
+const TREE_JOBS = ['first', 'unchanged', 'changed', 'restore-tmpfs', 'restore-disk'];
+const JOBS = [...TREE_JOBS, 'big', 'list', 'dump'];
 
 function options() {
   const { values, positionals } = parseArgs({
@@ -33,10 +34,12 @@ function options() {
     allowPositionals: true,
   });
   const [scale, rounds] = [Number(values.scale), Number(values.rounds)];
-  const unknown = positionals.find((name) => !JOBS.includes(name));
+  const means = (word, job) => job === word || job.startsWith(`${word}-`); // `restore` means both
+  const unknown = positionals.find((word) => !JOBS.some((job) => means(word, job)));
   if (unknown) throw new Error(`no job is called ${unknown}; there are ${JOBS.join(', ')}`);
   if (!(scale >= 1 && scale <= 100) || !(rounds >= 1)) throw new Error('--scale is 1 to 100 per cent, --rounds at least 1');
-  return { scale, rounds, chosen: positionals.length ? JOBS.filter((name) => positionals.includes(name)) : JOBS };
+  const chosen = positionals.length ? JOBS.filter((job) => positionals.some((word) => means(word, job))) : JOBS;
+  return { scale, rounds, chosen };
 }
 
 /** Ourselves and every peer that is here; what is missing is said, with how to get it. */
@@ -81,7 +84,7 @@ async function measure(place, { scale, rounds, chosen }) {
   };
   const [results, failed] = [[], []];
   for (const job of chosen) {
-    if (!job.startsWith('re') && !['first', 'unchanged', 'changed'].includes(job)) await trees.drop();
+    if (!TREE_JOBS.includes(job)) await trees.drop();
     facts.busy[job] = await othersBusy();
     console.log(`\n${job} (others keep ${percent(facts.busy[job])} of the processors busy)`);
     try {
@@ -110,7 +113,16 @@ function write({ results, facts, failed }, { scale, chosen }) {
   return failed.length === 0;
 }
 
-const chosen = options();
+function usage() {
+  try {
+    return options();
+  } catch (error) {
+    console.error(`end2end/bench: ${error.message}`);
+    process.exit(2);
+  }
+}
+
+const chosen = usage();
 const place = new Place();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
 try {
