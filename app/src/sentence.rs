@@ -229,6 +229,7 @@ mod tests {
             stored: 1,
             running: None,
             applied_at: NOW,
+            to_confirm: false,
             warnings: Vec::new(),
         }
     }

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod access;
+mod adopt;
 mod backend;
 mod checkpoints;
 mod definition;

@@ -12,6 +12,7 @@ use sqlx::{Any, Pool};
 use tokio::sync::{Mutex, Notify, broadcast};
 
 mod access;
+mod adoption;
 mod checkpoints;
 mod deletion;
 mod environments;
@@ -33,6 +34,7 @@ mod verdicts;
 mod views;
 mod write;
 
+pub use adoption::{Added, FoundCheckpoint};
 pub use error::StoreError;
 pub use live::Live;
 pub use queue::{ATTEMPTS, HEARTBEAT, LEASE};

@@ -15,7 +15,10 @@ use crate::{
     store::{ProjectRow, Store, StoreError, VaultRow},
 };
 
+pub(crate) mod contents;
+pub(crate) mod foreign;
 mod kit;
+pub(crate) mod tags;
 
 /// Why a vault cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +131,47 @@ impl Vaults {
         let vault = self.enter(row.ok_or_else(|| VaultsError::Unknown(id.clone()))?).await?;
         open.insert(vault.id.clone(), vault.clone());
         Ok(vault)
+    }
+
+    /// Opens a vault that the catalogue may not know; a key file that it has lost is put back first.
+    ///
+    /// # Errors
+    /// When there is no vault, the password opens none of its keys, or the key file cannot be one.
+    pub async fn open_unknown(
+        &self,
+        location: &str,
+        password: &Password,
+        key: Option<(String, Vec<u8>)>,
+    ) -> Result<Vault, VaultsError> {
+        let (place, password, options) = (location.to_owned(), password.clone(), self.options.clone());
+        tokio::task::spawn_blocking(move || {
+            let storage: Arc<dyn Backend> = Arc::new(LocalBackend::open(&place)?);
+            if let Some((name, content)) = key {
+                holdfast_vault::put_key_back(&*storage, &name, &content)?;
+            }
+            Vault::open(storage, &password, options)
+        })
+        .await
+        .map_err(|error| VaultsError::Thread(error.to_string()))?
+        .map_err(|source| at(location, source))
+    }
+
+    /// Makes a vault that was opened the project's own.
+    ///
+    /// # Errors
+    /// When the project has another one already.
+    pub async fn adopt(
+        &self,
+        by: &str,
+        project: &Name,
+        location: &str,
+        password: &Password,
+        vault: Vault,
+    ) -> Result<OpenVault, VaultsError> {
+        let wrap = |id: &VaultId| self.key.wrap(&purpose(id), password.expose().as_bytes());
+        let row = self.store.adopt_vault(by, project, location, wrap).await?;
+        let mut open = self.open.lock().await;
+        Ok(open.entry(row.id.clone()).or_insert(OpenVault { id: row.id, vault }).clone())
     }
 
     /// Removes the locks that dead processes of this host left in any vault; gives how many.

@@ -14,6 +14,16 @@ pub struct Name(String);
 pub struct InvalidName(pub String);
 
 impl Name {
+    /// The name nearest to any text: what a name cannot hold becomes `-`; where nothing is left it is `unnamed`.
+    #[must_use]
+    pub fn nearest(text: &str) -> Self {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        let plain: String =
+            text.chars().map(|c| c.to_ascii_lowercase()).map(|c| if fits(c) { c } else { '-' }).collect();
+        let plain: String = plain.trim_matches(['-', '_']).chars().take(63).collect();
+        Self(if plain.is_empty() { "unnamed".to_owned() } else { plain })
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -60,6 +70,18 @@ impl<'de> Deserialize<'de> for Name {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_text_has_a_nearest_name() {
+        let long = "x".repeat(99);
+        for (text, name) in
+            [("Web-1.example.org", "web-1-example-org"), ("__é", "unnamed"), ("_Ä b_", "b"), (&long, &long[..63])]
+        {
+            let nearest = Name::nearest(text);
+            assert_eq!(nearest.as_str(), name);
+            assert_eq!(nearest.as_str().parse(), Ok(nearest.clone()));
+        }
+    }
 
     #[test]
     fn a_name_can_be_a_path_segment() {

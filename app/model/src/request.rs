@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::Trigger;
+use crate::{name::Name, state::Trigger};
 
 /// `POST /v1/checkpoints`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,32 @@ pub struct RestoreCheckpoint {
     /// Whether a safety checkpoint is taken first.
     #[serde(default = "yes")]
     pub backup: bool,
+}
+
+/// `POST /v1/vaults/adopt`. It has no `Debug`: it holds a password.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdoptVault {
+    /// Where the vault is, in restic's syntax; a path is one on the server's host.
+    pub location: String,
+    /// What opens it.
+    pub password: String,
+    /// The project that it becomes the vault of; the one that its checkpoints name when none is given.
+    #[serde(default)]
+    pub project: Option<Name>,
+    /// Name and content of restic's key file, put back where the vault has lost it.
+    #[serde(default)]
+    pub key: Option<KeyFile>,
+}
+
+/// restic's key file, as a recovery kit has it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFile {
+    /// Its name below `keys/`.
+    pub name: String,
+    /// Its content.
+    pub content: String,
 }
 
 impl Default for RestoreCheckpoint {

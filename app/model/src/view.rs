@@ -265,6 +265,10 @@ pub struct EnvironmentView {
     /// When it was last applied.
     #[serde(with = "time::serde::rfc3339")]
     pub applied_at: OffsetDateTime,
+    /// Whether its definition came from a vault and waits for somebody who looks at it; nothing is captured or put
+    /// back before.
+    #[serde(default)]
+    pub to_confirm: bool,
     /// Things to know about it: what `apply` found that will not stop a capture.
     pub warnings: Vec<String>,
 }
@@ -305,6 +309,43 @@ pub struct LogLine {
     pub component: String,
     /// The line.
     pub message: String,
+}
+
+/// What adopting a vault brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// The project that it is the vault of now.
+    pub project: Name,
+    /// Where it is.
+    pub location: String,
+    /// The environments of its checkpoints.
+    pub environments: Vec<AdoptedEnvironment>,
+    /// Checkpoints in it.
+    pub checkpoints: u64,
+    /// Those of them that were new here.
+    pub new_checkpoints: u64,
+    /// Drills that were new here.
+    pub new_drills: u64,
+    /// What could not be read.
+    pub problems: Vec<String>,
+}
+
+/// An environment that came with a vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdoptedEnvironment {
+    /// Where it stands.
+    pub environment: EnvironmentRef,
+    /// Whether somebody has to look at its definition first.
+    pub to_confirm: bool,
+}
+
+/// What somebody looks at before an environment's definition that came from a vault holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The environment.
+    pub environment: EnvironmentView,
+    /// The commands that a restore would run on this host.
+    pub commands: Vec<Vec<String>>,
 }
 
 /// What is needed to read a vault without Holdfast.

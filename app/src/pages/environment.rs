@@ -76,7 +76,22 @@ fn draw(data: &EnvironmentData) -> AnyView {
             </p>
         }
     });
+    let waits = environment.to_confirm.then(|| {
+        view! {
+            <div class="aside warn">
+                {crate::components::icon::icon(Icon::Alert)}
+                <span>
+                    "This definition came with a vault. Nothing is captured or put back before somebody on the server's host has looked at it:"
+                </span>
+                {commands(
+                    format!("holdfast env confirm {}/{}", environment.project, environment.name),
+                    "the command that confirms the definition",
+                )}
+            </div>
+        }
+    });
     let below = view! {
+        {waits}
         {figures(page)}
         {kit}
         {caveats(environment)}
@@ -92,7 +107,7 @@ fn draw(data: &EnvironmentData) -> AnyView {
         ])}
         <div class="lead">
             {heading(environment.name.to_string(), said.tone, said.text, said.reason)}
-            {button(environment)}
+            {(!environment.to_confirm).then(|| button(environment))}
         </div>
         {run_panel::place(live.as_ref())}
         {fresh(below.into_any())}

@@ -133,7 +133,8 @@ export class Stack {
   }
 
   async json(...args) {
-    return JSON.parse((await this.ok(...args, '--json')).stdout);
+    const options = typeof args.at(-1) === 'object' ? args.pop() : {};
+    return JSON.parse((await this.ok(...args, '--json', options)).stdout);
   }
 
   apply(file = this.yaml) {

@@ -153,6 +153,10 @@ impl Validated {
 
         way.begin("restore:stop", "Application stopped");
         match &definition.restore.stop {
+            Some(command) if command.first().is_some_and(|program| check::comes_back(&work, program)) => {
+                let why = "its program is not there: it comes back with this restore, and nothing runs by it";
+                way.skip("restore:stop", "Application stopped", why);
+            }
             Some(command) => {
                 way.stopped = true;
                 let outcome = application::run(command, &work.scratch, &ctx.cancel).await;

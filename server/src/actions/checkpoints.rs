@@ -16,7 +16,7 @@ use super::{
 use crate::{
     auth::{Caller, CallerKind},
     jobs::Content,
-    store::{CheckpointFilter, CheckpointRow, NewRun},
+    store::{CheckpointFilter, CheckpointRow, EnvironmentRow, NewRun},
 };
 
 /// Most rows of one answer.
@@ -83,6 +83,7 @@ impl Actions {
         check_create(&request)?;
         let trigger = trigger(caller, request.trigger)?;
         let environment = self.store().find_environment(&request.environment).await?;
+        refuse_unconfirmed(&environment)?;
         let known: Vec<_> = environment.view.components.iter().map(|c| (c.name.clone(), c.kind)).collect();
         check_selection(&known, &request.components, &request.without)?;
         let run = NewRun {
@@ -123,6 +124,7 @@ impl Actions {
         request: RestoreCheckpoint,
     ) -> Result<RunView, ActionError> {
         let row = self.store().find_checkpoint(text).await?;
+        refuse_unconfirmed(&self.store().environment(&row.environment.id).await?)?;
         let view = self.store().checkpoint_view(&row.id).await?;
         let known: Vec<_> = view.components.iter().map(|c| (c.name.clone(), c.kind)).collect();
         check_selection(&known, &request.components, &[])?;
@@ -174,6 +176,18 @@ impl Actions {
         let id = self.store().enqueue(run).await?;
         Ok(self.store().run(&id).await?)
     }
+}
+
+/// A definition that came from a vault names paths, databases and commands that nobody on this host has looked at yet.
+fn refuse_unconfirmed(environment: &EnvironmentRow) -> Result<(), ActionError> {
+    if !environment.to_confirm {
+        return Ok(());
+    }
+    Err(ActionError::Conflict(format!(
+        "the definition of {0}/{1} came from a vault and nobody has looked at it yet; on the server's host: \
+         holdfast env confirm {0}/{1}",
+        environment.project, environment.name
+    )))
 }
 
 fn on(caller: &Caller, kind: RunKind, row: CheckpointRow, request: serde_json::Value) -> NewRun {

@@ -5,7 +5,7 @@ use holdfast_model::{
     id::EnvironmentId,
     problem::Fault,
     state::Kind,
-    view::{ComponentView, EnvironmentView, LogLine, ProjectView},
+    view::{ComponentView, Confirmation, EnvironmentView, LogLine, ProjectView},
 };
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -117,6 +117,39 @@ impl Actions {
         Ok(self.store().environment_view(&id).await?)
     }
 
+    /// What somebody should look at before a definition that came from a vault holds.
+    ///
+    /// # Errors
+    /// When there is no such environment, or its definition cannot be read.
+    pub async fn confirmation(&self, text: &str) -> Result<Confirmation, ActionError> {
+        let row = self.store().find_environment(text).await?;
+        let definition = self.stored_definition(&row.id).await?;
+        Ok(Confirmation {
+            commands: definition.commands().into_iter().cloned().collect(),
+            environment: self.store().environment_view(&row.id).await?,
+        })
+    }
+
+    /// Somebody has looked: the definition holds from now on.
+    ///
+    /// # Errors
+    /// As [`Self::confirmation`]; [`ActionError::Invalid`] where the definition names what belongs to Holdfast itself.
+    pub async fn confirm(&self, caller: &Caller, text: &str) -> Result<EnvironmentView, ActionError> {
+        let row = self.store().find_environment(text).await?;
+        let definition = self.stored_definition(&row.id).await?;
+        self.check(caller, &definition)?;
+        self.store().confirm_environment(&row.id, &caller.name).await?;
+        Ok(self.store().environment_view(&row.id).await?)
+    }
+
+    async fn stored_definition(&self, id: &EnvironmentId) -> Result<Definition, ActionError> {
+        let raw = self.store().raw_definition(&self.0.key, id).await?;
+        let value = serde_json::from_slice(&raw).map_err(|_| {
+            ActionError::Conflict("the stored definition cannot be read; apply a holdfast.yaml instead".into())
+        })?;
+        read(&value)
+    }
+
     fn check(&self, caller: &Caller, definition: &Definition) -> Result<(), ActionError> {
         let mistakes = definition.mistakes().into_iter().map(|m| Fault { at: m.at, message: m.message });
         let faults: Vec<Fault> = mistakes.chain(our_own(definition, self.settings())).collect();
@@ -187,6 +220,7 @@ fn nothing_yet(definition: &Definition) -> EnvironmentView {
         stored: 0,
         running: None,
         applied_at: OffsetDateTime::now_utc(),
+        to_confirm: false,
         warnings: Vec::new(),
     }
 }

@@ -77,7 +77,7 @@ pub enum Command {
     Checkpoint(Box<CheckpointCommand>),
     /// Show what happened in an environment's runs
     Logs(LogsArguments),
-    /// What is needed to read a vault without Holdfast
+    /// What is needed to read a vault without Holdfast, and adopting a vault that exists
     #[command(subcommand)]
     Vault(VaultCommand),
     /// Print a new link that signs one browser in, once

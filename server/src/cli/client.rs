@@ -5,9 +5,9 @@ use std::time::Duration;
 use holdfast_model::{
     id::RunId,
     problem::Problem,
-    request::{CreateCheckpoint, RestoreCheckpoint},
+    request::{AdoptVault, CreateCheckpoint, RestoreCheckpoint},
     secret::Secret,
-    view::{CheckpointList, CheckpointView, EnvironmentView, LogLine, RecoveryKit, RunView},
+    view::{Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, RecoveryKit, RunView},
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -182,6 +182,24 @@ impl Client {
     pub async fn confirm_recovery_kit(&self, project: &str) -> Result<(), Failure> {
         let request = self.http.post(self.url(&["vaults", project, "recovery-kit", "confirm"])?);
         self.send(request.timeout(ANSWER_WITHIN)).await.map(drop)
+    }
+
+    /// `POST /v1/vaults/adopt`.
+    pub async fn adopt(&self, request: &AdoptVault) -> Result<Adopted, Failure> {
+        // As long as the vault takes to be read.
+        let response = self.send(self.http.post(self.url(&["vaults", "adopt"])?).json(request)).await?;
+        let bytes = response.bytes().await.map_err(|error| self.broken(&error))?;
+        serde_json::from_slice(&bytes).map_err(|error| self.odd(format!("its answer: {error}")))
+    }
+
+    /// `GET /v1/environments/{env}/confirmation`.
+    pub async fn confirmation(&self, environment: &str) -> Result<Confirmation, Failure> {
+        self.get(&["environments", &named(environment), "confirmation"], &[]).await
+    }
+
+    /// `POST /v1/environments/{env}/confirmation`.
+    pub async fn confirm(&self, environment: &str) -> Result<EnvironmentView, Failure> {
+        self.read(self.http.post(self.url(&["environments", &named(environment), "confirmation"])?)).await
     }
 
     /// `POST /v1/sign-in-links`.

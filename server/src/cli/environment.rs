@@ -1,11 +1,14 @@
 //! `holdfast env`: which environments there are, and how one stands.
 
 use clap::{Args, Subcommand};
-use holdfast_model::{size, view::CheckpointSummary, view::EnvironmentView};
+use holdfast_model::{
+    size,
+    view::{CheckpointSummary, Confirmation, EnvironmentView},
+};
 use time::OffsetDateTime;
 
 use super::{
-    Ending,
+    Ending, confirm,
     failure::Failure,
     print::{
         table::Table,
@@ -22,6 +25,8 @@ pub enum EnvironmentCommand {
     List,
     /// Components, newest checkpoint, proof and its age, and what needs attention
     Status(StatusArguments),
+    /// Look at a definition that came with a vault, and let it hold from now on
+    Confirm(ConfirmArguments),
 }
 
 /// Options of `env status`.
@@ -32,11 +37,23 @@ pub struct StatusArguments {
     environment: String,
 }
 
+/// Options of `env confirm`.
+#[derive(Debug, Args)]
+pub struct ConfirmArguments {
+    /// name, project/name or env_…
+    #[arg(value_name = "ENV")]
+    environment: String,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
 /// Runs one of them.
 pub async fn run(session: &Session<'_>, command: EnvironmentCommand) -> Result<Ending, Failure> {
     match command {
         EnvironmentCommand::List => list(session).await,
         EnvironmentCommand::Status(arguments) => status(session, &arguments.environment).await,
+        EnvironmentCommand::Confirm(arguments) => confirm(session, &arguments).await,
     }
 }
 
@@ -82,6 +99,42 @@ async fn status(session: &Session<'_>, environment: &str) -> Result<Ending, Fail
     Ok(Ending::Done)
 }
 
+/// Shows what the definition names on this host, asks, and lets it hold.
+async fn confirm(session: &Session<'_>, arguments: &ConfirmArguments) -> Result<Ending, Failure> {
+    let client = session.client()?;
+    let output = session.output;
+    let Confirmation { environment, commands } = client.confirmation(&arguments.environment).await?;
+    let name = format!("{}/{}", environment.project, environment.name);
+    if environment.to_confirm {
+        let mut lines = vec![format!("The definition of {name}, as its newest checkpoint has it:\n")];
+        let mut table = Table::new(&["COMPONENT", "KIND", "LOCATION"]).indented(2);
+        for component in &environment.components {
+            let location = plain(&component.location).into_owned();
+            table.row(vec![component.name.to_string(), component.kind.to_string(), location]);
+        }
+        lines.push(table.render());
+        if !commands.is_empty() {
+            lines.push("\nCommands that a restore runs on this host:\n".into());
+            lines.extend(commands.iter().map(|command| format!("  {}", plain(&command.join(" ")))));
+        }
+        output.note(lines.join("\n"))?;
+        if !arguments.yes {
+            let mend = format!("if all of this is meant for this host: holdfast env confirm {name} --yes");
+            if !confirm::typed_yes(output, "\nIs all of this meant for this host?", &mend).await? {
+                output.note("Nothing was confirmed.")?;
+                return Ok(Ending::Not);
+            }
+        }
+    }
+    let view = client.confirm(&arguments.environment).await?;
+    if output.is_json() {
+        output.json(&view)?;
+    } else {
+        output.line(format!("{name} holds from now on."))?;
+    }
+    Ok(Ending::Done)
+}
+
 fn page(view: &EnvironmentView, now: OffsetDateTime) -> String {
     let newest = |summary: Option<&CheckpointSummary>, none: &str| match summary {
         Some(summary) => format!(
@@ -97,6 +150,12 @@ fn page(view: &EnvironmentView, now: OffsetDateTime) -> String {
         lines.push(format!("  Address:        {}", plain(address)));
     }
     lines.push(format!("  Applied:        {}", times::moment_and_age(view.applied_at, now)));
+    if view.to_confirm {
+        lines.push(format!(
+            "  To be confirmed: its definition came with a vault; nothing is captured or put back before\n                  holdfast env confirm {}/{}",
+            view.project, view.name
+        ));
+    }
     lines.push(format!("  Newest:         {}", newest(view.latest.as_ref(), "no checkpoint yet")));
     if let Some(latest) = &view.latest {
         lines.push(format!("  Proof:          {}", text::proof(latest.proof)));

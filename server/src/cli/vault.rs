@@ -1,15 +1,45 @@
-//! `holdfast vault`: what is needed to read a vault without Holdfast.
+//! `holdfast vault`: what is needed to read a vault without Holdfast, and adopting one that exists.
+
+use std::{io::Read as _, path::PathBuf};
 
 use clap::{Args, Subcommand};
-use holdfast_model::view::RecoveryKit;
+use holdfast_model::{
+    name::Name,
+    request::{AdoptVault, KeyFile},
+    view::{Adopted, RecoveryKit},
+};
 
-use super::{Ending, confirm, failure::Failure, print::text::plain, session::Session};
+use super::{
+    Ending, confirm,
+    failure::Failure,
+    print::text::{count, plain},
+    session::Session,
+};
 
 /// What `vault` can do.
 #[derive(Debug, Subcommand)]
 pub enum VaultCommand {
     /// Print location, password, key file and commands: enough to restore with stock restic alone
     RecoveryKit(KitArguments),
+    /// Make the checkpoints of a vault visible here: one of ours, or a plain restic repository
+    Adopt(AdoptArguments),
+}
+
+/// Options of `vault adopt`.
+#[derive(Debug, Args)]
+pub struct AdoptArguments {
+    /// Where it is: a path on the server's host [default: what the kit says]
+    #[arg(value_name = "LOCATION", required_unless_present = "kit")]
+    location: Option<String>,
+    /// The recovery kit: a file with what `vault recovery-kit --json` printed
+    #[arg(long, value_name = "FILE")]
+    kit: Option<PathBuf>,
+    /// A file with the password, `-` for stdin [default: from the kit, else RESTIC_PASSWORD]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// The project that it becomes the vault of [default: the one that its checkpoints name]
+    #[arg(long, value_name = "NAME")]
+    project: Option<Name>,
 }
 
 /// Options of `vault recovery-kit`.
@@ -22,7 +52,85 @@ pub struct KitArguments {
 
 /// Runs one of them.
 pub async fn run(session: &Session<'_>, command: VaultCommand) -> Result<Ending, Failure> {
-    let VaultCommand::RecoveryKit(arguments) = command;
+    match command {
+        VaultCommand::RecoveryKit(arguments) => recovery_kit(session, arguments).await,
+        VaultCommand::Adopt(arguments) => adopt(session, arguments).await,
+    }
+}
+
+async fn adopt(session: &Session<'_>, arguments: AdoptArguments) -> Result<Ending, Failure> {
+    let kit = arguments.kit.as_ref().map(read_kit).transpose()?;
+    let password = match (&arguments.password_file, &kit) {
+        (Some(file), _) => read(file)?.lines().next().unwrap_or_default().to_owned(),
+        (None, Some(kit)) => kit.password.clone(),
+        (None, None) => std::env::var("RESTIC_PASSWORD").map_err(|_| Failure::Usage {
+            message: "the vault's password is not given".into(),
+            mend: "name the recovery kit with --kit, or a file with --password-file, or set RESTIC_PASSWORD".into(),
+        })?,
+    };
+    let location = arguments.location.or_else(|| kit.as_ref().map(|kit| kit.repository.clone())).unwrap_or_default();
+    let key = kit.map(|kit| KeyFile { name: kit.key_name, content: kit.key_file });
+    let request = AdoptVault { location: absolute(location)?, password, project: arguments.project, key };
+    session.output.note("Reading the vault; one with many checkpoints takes a while …")?;
+    let adopted = session.client()?.adopt(&request).await?;
+    let output = session.output;
+    if output.is_json() {
+        output.json(&adopted)?;
+    } else {
+        output.line(summary(&adopted))?;
+    }
+    for problem in &adopted.problems {
+        output.note(format!("not read: {}", plain(problem)))?;
+    }
+    Ok(Ending::Done)
+}
+
+fn summary(adopted: &Adopted) -> String {
+    let mut lines = vec![format!(
+        "{} is the vault of project {}: {} checkpoints ({} new here), {} drills new here",
+        plain(&adopted.location),
+        adopted.project,
+        count(adopted.checkpoints),
+        count(adopted.new_checkpoints),
+        count(adopted.new_drills),
+    )];
+    for adopted in &adopted.environments {
+        let name = format!("{}/{}", adopted.environment.project, adopted.environment.name);
+        lines.push(match adopted.to_confirm {
+            true => format!("  {name}  to be confirmed: holdfast env confirm {name}"),
+            false => format!("  {name}"),
+        });
+    }
+    lines.join("\n")
+}
+
+/// A path as the server understands it; what names a place elsewhere stays as it is.
+fn absolute(location: String) -> Result<String, Failure> {
+    if location.contains(':') {
+        return Ok(location);
+    }
+    let path = std::path::absolute(&location)
+        .map_err(|source| Failure::Io { what: format!("the path {location}"), source })?;
+    Ok(path.display().to_string())
+}
+
+fn read_kit(file: &PathBuf) -> Result<RecoveryKit, Failure> {
+    serde_json::from_str(&read(file)?).map_err(|error| Failure::Usage {
+        message: format!("{} is no recovery kit ({error})", file.display()),
+        mend: "give the file that `holdfast vault recovery-kit PROJECT --json` printed".into(),
+    })
+}
+
+fn read(file: &PathBuf) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().read_to_string(&mut text).map(|_| text),
+        false => std::fs::read_to_string(file),
+    };
+    read.map_err(|source| Failure::Io { what: format!("reading {}", file.display()), source })
+}
+
+async fn recovery_kit(session: &Session<'_>, arguments: KitArguments) -> Result<Ending, Failure> {
     let client = session.client()?;
     let kit = client.recovery_kit(&arguments.project).await?;
     let output = session.output;

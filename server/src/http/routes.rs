@@ -71,6 +71,8 @@ impl Table {
         table.add(&post, "/v1/environments", Bearer, v1::apply);
         table.add(&get, "/v1/environments/{env}", Bearer, v1::environment);
         table.add(&get, "/v1/environments/{env}/logs", Bearer, v1::logs);
+        table.add(&get, "/v1/environments/{env}/confirmation", HostCredential, v1::confirmation);
+        table.add(&post, "/v1/environments/{env}/confirmation", HostCredential, v1::confirm);
         table.add(&get, "/v1/checkpoints", Bearer, v1::checkpoints);
         table.add(&post, "/v1/checkpoints", Bearer, v1::create);
         table.add(&get, "/v1/checkpoints/{id}", Bearer, v1::checkpoint);
@@ -84,6 +86,7 @@ impl Table {
         table.add(&get, "/v1/runs/{id}", Bearer, v1::run);
         table.add(&post, "/v1/runs/{id}/cancel", Bearer, v1::cancel);
         table.add(&get, "/v1/runs/{id}/events", Bearer, stream::events);
+        table.add(&post, "/v1/vaults/adopt", HostCredential, v1::adopt);
         table.add(&get, "/v1/vaults/{project}/recovery-kit", HostCredential, v1::recovery_kit);
         table.add(&post, "/v1/vaults/{project}/recovery-kit/confirm", HostCredential, v1::confirm_recovery_kit);
         table.add(&post, "/v1/sign-in-links", HostCredential, v1::sign_in_link);

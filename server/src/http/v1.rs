@@ -7,8 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use holdfast_model::{
-    request::{CreateCheckpoint, RestoreCheckpoint},
-    view::{CheckpointList, CheckpointView, EnvironmentView, LogLine, ProjectView, RecoveryKit, RunView},
+    request::{AdoptVault, CreateCheckpoint, RestoreCheckpoint},
+    view::{
+        Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, ProjectView, RecoveryKit,
+        RunView,
+    },
 };
 use serde::Deserialize;
 use tokio_stream::wrappers::ReceiverStream;
@@ -55,6 +58,18 @@ pub(super) async fn apply(State(web): State<Web>, caller: Caller, Json(apply): J
 
 pub(super) async fn environment(State(web): State<Web>, Path(env): Path<String>) -> Answer<EnvironmentView> {
     Ok(axum::Json(web.actions().environment(&env).await?))
+}
+
+pub(super) async fn confirmation(State(web): State<Web>, Path(env): Path<String>) -> Answer<Confirmation> {
+    Ok(axum::Json(web.actions().confirmation(&env).await?))
+}
+
+pub(super) async fn confirm(
+    State(web): State<Web>,
+    caller: Caller,
+    Path(env): Path<String>,
+) -> Answer<EnvironmentView> {
+    Ok(axum::Json(web.actions().confirm(&caller, &env).await?))
 }
 
 pub(super) async fn logs(
@@ -136,6 +151,10 @@ pub(super) async fn run(State(web): State<Web>, Path(id): Path<String>) -> Answe
 
 pub(super) async fn cancel(State(web): State<Web>, caller: Caller, Path(id): Path<String>) -> Accepted {
     Ok((StatusCode::ACCEPTED, axum::Json(web.actions().cancel(&caller, &id).await?)))
+}
+
+pub(super) async fn adopt(State(web): State<Web>, caller: Caller, Json(request): Json<AdoptVault>) -> Answer<Adopted> {
+    Ok(axum::Json(web.actions().adopt(&caller, request).await?))
 }
 
 pub(super) async fn recovery_kit(

@@ -19,11 +19,9 @@ use super::{
 };
 use crate::{
     store::StoreError,
-    vaults::{VaultsError, blocking},
+    vaults::{VaultsError, blocking, tags},
 };
 
-/// Snapshots of facts have this tag and no other: nobody takes one for a checkpoint.
-const TAG: &str = "holdfast:facts";
 /// Facts in one snapshot.
 const MOST: u32 = 500;
 
@@ -91,7 +89,7 @@ fn write(vault: &Vault, files: &[(String, Vec<u8>)], cancel: Cancel) -> Result<S
         tree,
         time: now,
         paths: vec!["/facts".into()],
-        tags: vec![TAG.into()],
+        tags: vec![tags::FACTS.into()],
         parent: None,
         hostname: hostname(),
         username: "holdfast".into(),

@@ -1,30 +1,19 @@
 //! The seal: manifest, definition and root tree of a checkpoint become one snapshot, which is its commit point; and
 //! how a seal that has happened is found again.
 
-use std::{collections::BTreeMap, io::Write as _, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io::Write as _, sync::Arc};
 
 use holdfast_engine::Captured;
 use holdfast_model::{id::CheckpointId, manifest::Manifest};
-use holdfast_vault::{
-    Chunking, Error as VaultError, Meter, Node, Snapshot, SnapshotDraft, SnapshotId, TreeId, Vault, Writer,
-};
+use holdfast_vault::{Chunking, Error as VaultError, Meter, Node, Snapshot, SnapshotDraft, SnapshotId, TreeId, Writer};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::job::JobError;
 use crate::{
     store::Publication,
-    vaults::{OpenVault, blocking},
+    vaults::{OpenVault, blocking, contents::text, tags},
 };
-
-/// Every snapshot of ours has this tag.
-const OURS: &str = "holdfast";
-const ATTEMPT: &str = "holdfast-attempt:";
-
-/// The tag by which a checkpoint is found in any vault.
-fn tag(checkpoint: &CheckpointId) -> String {
-    format!("{OURS}:{checkpoint}")
-}
 
 /// Everything that becomes one snapshot.
 pub(crate) struct Draft {
@@ -57,9 +46,9 @@ pub(crate) fn seal(writer: Arc<Writer>, draft: &Draft) -> Result<Done, VaultErro
         time: manifest.created_at,
         paths: vec![format!("/{}/{}", manifest.project, manifest.environment)],
         tags: vec![
-            OURS.to_owned(),
-            tag(&manifest.checkpoint),
-            format!("{ATTEMPT}{}", manifest.attempt),
+            tags::OURS.to_owned(),
+            tags::checkpoint(&manifest.checkpoint),
+            tags::attempt(manifest.attempt),
             format!("holdfast-env:{}/{}", manifest.project, manifest.environment),
         ],
         parent: draft.parent,
@@ -105,11 +94,6 @@ pub(super) fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// The attempt that a snapshot says it comes from; the last where it says nothing.
-fn attempt(snapshot: &Snapshot) -> u32 {
-    snapshot.tags.iter().find_map(|tag| tag.strip_prefix(ATTEMPT)?.parse().ok()).unwrap_or(u32::MAX)
-}
-
 /// A seal that was found again.
 pub(crate) struct Found {
     pub(crate) publication: Publication,
@@ -120,14 +104,14 @@ pub(crate) struct Found {
 /// Looks whether a checkpoint has been sealed. Of several snapshots the lowest attempt stands, the others are
 /// forgotten.
 pub(crate) async fn find(open: &OpenVault, checkpoint: &CheckpointId) -> Result<Option<Found>, JobError> {
-    let wanted = tag(checkpoint);
+    let wanted = tags::checkpoint(checkpoint);
     let found = blocking(open.vault.clone(), move |vault| {
         let mut ours: Vec<Snapshot> =
             vault.snapshots()?.into_iter().filter(|snapshot| snapshot.tags.contains(&wanted)).collect();
-        ours.sort_by_key(|snapshot| (attempt(snapshot), snapshot.time, snapshot.id));
+        ours.sort_by_key(|snapshot| (tags::attempt_of(snapshot), snapshot.time, snapshot.id));
         let mut ours = ours.into_iter();
         let Some(first) = ours.next() else { return Ok(None) };
-        let text = read_text(vault, &first.tree, "manifest.json")?;
+        let text = text(vault, &first.tree, "manifest.json")?;
         let mut forgotten = Vec::new();
         for later in ours {
             vault.forget(&later.id)?;
@@ -152,13 +136,4 @@ pub(crate) async fn find(open: &OpenVault, checkpoint: &CheckpointId) -> Result<
         },
         forgotten,
     }))
-}
-
-fn read_text(vault: &Vault, root: &TreeId, name: &str) -> Result<String, VaultError> {
-    let node = vault.find(root, Path::new(name))?;
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut vault.read(&node)?, &mut text).map_err(|error| {
-        VaultError::from_io(&error).cloned().unwrap_or_else(|| VaultError::Refused(format!("{name}: {error}")))
-    })?;
-    Ok(text)
 }

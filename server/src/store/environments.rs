@@ -1,12 +1,16 @@
 //! Projects, environments and their components.
 
-use holdfast_model::id::{ComponentId, EnvironmentId, ProjectId};
+use holdfast_model::{
+    id::{ComponentId, EnvironmentId, ProjectId},
+    name::Name,
+};
 use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
 use super::{
     AppliedDefinition, EnvironmentRow, ProjectRow, Store, StoreError,
     value::{Columns as _, fresh, from_json, json},
+    write::Write,
 };
 use crate::keys::ServerKey;
 
@@ -16,7 +20,7 @@ const ORGANIZATION: &str = "org_00000000000000000000";
 macro_rules! select_environment {
     ($rest:literal) => {
         concat!(
-            "select e.id, e.name, e.shown, e.applied_at, e.applied_by, p.id as project_id, p.name as project_name \
+            "select e.id, e.name, e.shown, e.applied_at, e.applied_by, e.to_confirm, p.id as project_id, p.name as project_name \
              from environment e join project p on p.id = e.project ",
             $rest
         )
@@ -32,6 +36,7 @@ fn environment_row(row: &AnyRow) -> Result<EnvironmentRow, StoreError> {
         view: from_json("environment", &row.text("shown")?)?,
         applied_at: row.at("applied_at")?,
         applied_by: row.text("applied_by")?,
+        to_confirm: row.number("to_confirm")? != 0,
     })
 }
 
@@ -53,66 +58,13 @@ impl Store {
     ) -> Result<EnvironmentId, StoreError> {
         let mut write = self.write().await?;
         let now = write.now();
-        sqlx::query(
-            "insert into project (id, organization, name, created_at) values ($1, $2, $3, $4) \
-             on conflict (organization, name) do nothing",
-        )
-        .bind(fresh(now, ProjectId::from_parts)?.as_str())
-        .bind(ORGANIZATION)
-        .bind(definition.project.as_str())
-        .bind(now)
-        .execute(write.on())
-        .await?;
-        let project: String = sqlx::query_scalar("select id from project where organization = $1 and name = $2")
-            .bind(ORGANIZATION)
-            .bind(definition.project.as_str())
-            .fetch_one(write.on())
-            .await?;
-        let known: Option<String> = sqlx::query_scalar("select id from environment where project = $1 and name = $2")
-            .bind(&project)
-            .bind(definition.environment.as_str())
-            .fetch_optional(write.on())
-            .await?;
-        let id: EnvironmentId = match &known {
-            Some(id) => id.parse().map_err(|error| StoreError::corrupt("environment id", error))?,
+        let project = project(&mut write, &definition.project).await?;
+        let known = environment_id(&mut write, &project, &definition.environment).await?;
+        let id = match &known {
+            Some(id) => id.clone(),
             None => fresh(now, EnvironmentId::from_parts)?,
         };
-        // The id is bound into the wrapped text, so two first applications at once cannot both win: the second one
-        // meets the unique name and is told so.
-        sqlx::query(
-            "insert into environment (id, project, name, definition, shown, applied_at, applied_by, created_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $6) on conflict (id) do update set definition = excluded.definition, \
-             shown = excluded.shown, applied_at = excluded.applied_at, applied_by = excluded.applied_by",
-        )
-        .bind(id.as_str())
-        .bind(&project)
-        .bind(definition.environment.as_str())
-        .bind(key.wrap(&purpose(&id), &definition.raw)?)
-        .bind(json("environment", &definition.view)?)
-        .bind(now)
-        .bind(caller)
-        .execute(write.on())
-        .await?;
-        sqlx::query("update component set removed_at = $1 where environment = $2 and removed_at is null")
-            .bind(now)
-            .bind(id.as_str())
-            .execute(write.on())
-            .await?;
-        for (position, component) in (0_i64..).zip(&definition.view.components) {
-            sqlx::query(
-                "insert into component (id, environment, position, name, kind, host) values ($1, $2, $3, $4, $5, $6) \
-                 on conflict (environment, name) do update set position = excluded.position, kind = excluded.kind, \
-                 host = excluded.host, removed_at = null",
-            )
-            .bind(fresh(now, ComponentId::from_parts)?.as_str())
-            .bind(id.as_str())
-            .bind(position)
-            .bind(component.name.as_str())
-            .bind(component.kind.as_str())
-            .bind(&component.host)
-            .execute(write.on())
-            .await?;
-        }
+        write_definition(&mut write, key, caller, &project, &id, &definition, false).await?;
         let action = if known.is_some() { "environment.update" } else { "environment.create" };
         let names: Vec<&str> = definition.view.components.iter().map(|c| c.name.as_str()).collect();
         write.audit(caller, action, id.as_str(), &names.join(", ")).await?;
@@ -192,6 +144,20 @@ impl Store {
         }
     }
 
+    /// Somebody has looked at a definition that came from a vault, and it holds from now on; audited.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn confirm_environment(&self, id: &EnvironmentId, by: &str) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        sqlx::query("update environment set to_confirm = 0 where id = $1")
+            .bind(id.as_str())
+            .execute(write.on())
+            .await?;
+        write.audit(by, "environment.confirm", id.as_str(), "").await?;
+        write.commit().await
+    }
+
     /// The definition's JSON as it was applied, with its secrets.
     ///
     /// # Errors
@@ -204,4 +170,91 @@ impl Store {
         let wrapped = wrapped.ok_or_else(|| StoreError::not_found("environment", id.as_str()))?;
         Ok(key.unwrap(&purpose(id), &wrapped)?)
     }
+}
+
+/// The project of that name; made where there is none.
+pub(super) async fn project(write: &mut Write, name: &Name) -> Result<ProjectId, StoreError> {
+    let now = write.now();
+    sqlx::query(
+        "insert into project (id, organization, name, created_at) values ($1, $2, $3, $4) \
+         on conflict (organization, name) do nothing",
+    )
+    .bind(fresh(now, ProjectId::from_parts)?.as_str())
+    .bind(ORGANIZATION)
+    .bind(name.as_str())
+    .bind(now)
+    .execute(write.on())
+    .await?;
+    let id: String = sqlx::query_scalar("select id from project where organization = $1 and name = $2")
+        .bind(ORGANIZATION)
+        .bind(name.as_str())
+        .fetch_one(write.on())
+        .await?;
+    id.parse().map_err(|error| StoreError::corrupt("project id", error))
+}
+
+/// The environment of that name in a project, if there is one.
+pub(super) async fn environment_id(
+    write: &mut Write,
+    project: &ProjectId,
+    name: &Name,
+) -> Result<Option<EnvironmentId>, StoreError> {
+    let known: Option<String> = sqlx::query_scalar("select id from environment where project = $1 and name = $2")
+        .bind(project.as_str())
+        .bind(name.as_str())
+        .fetch_optional(write.on())
+        .await?;
+    known.map(|id| id.parse().map_err(|error| StoreError::corrupt("environment id", error))).transpose()
+}
+
+/// Makes or replaces an environment's definition and its components.
+pub(super) async fn write_definition(
+    write: &mut Write,
+    key: &ServerKey,
+    caller: &str,
+    project: &ProjectId,
+    id: &EnvironmentId,
+    definition: &AppliedDefinition,
+    to_confirm: bool,
+) -> Result<(), StoreError> {
+    let now = write.now();
+    // The id is bound into the wrapped text, so two first applications at once cannot both win: the second one
+    // meets the unique name and is told so.
+    sqlx::query(
+        "insert into environment (id, project, name, definition, shown, applied_at, applied_by, created_at, \
+         to_confirm) values ($1, $2, $3, $4, $5, $6, $7, $6, $8) on conflict (id) do update set definition = excluded.definition, \
+         shown = excluded.shown, applied_at = excluded.applied_at, applied_by = excluded.applied_by, \
+         to_confirm = excluded.to_confirm",
+    )
+    .bind(id.as_str())
+    .bind(project.as_str())
+    .bind(definition.environment.as_str())
+    .bind(key.wrap(&purpose(id), &definition.raw)?)
+    .bind(json("environment", &definition.view)?)
+    .bind(now)
+    .bind(caller)
+    .bind(i64::from(to_confirm))
+    .execute(write.on())
+    .await?;
+    sqlx::query("update component set removed_at = $1 where environment = $2 and removed_at is null")
+        .bind(now)
+        .bind(id.as_str())
+        .execute(write.on())
+        .await?;
+    for (position, component) in (0_i64..).zip(&definition.view.components) {
+        sqlx::query(
+            "insert into component (id, environment, position, name, kind, host) values ($1, $2, $3, $4, $5, $6) \
+             on conflict (environment, name) do update set position = excluded.position, kind = excluded.kind, \
+             host = excluded.host, removed_at = null",
+        )
+        .bind(fresh(now, ComponentId::from_parts)?.as_str())
+        .bind(id.as_str())
+        .bind(position)
+        .bind(component.name.as_str())
+        .bind(component.kind.as_str())
+        .bind(&component.host)
+        .execute(write.on())
+        .await?;
+    }
+    Ok(())
 }

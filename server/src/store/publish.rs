@@ -1,6 +1,9 @@
 //! How a sealed checkpoint becomes visible: all of it at once, under the fence of its run.
 
-use holdfast_model::state::{Integrity, Proof, Protection};
+use holdfast_model::{
+    id::{EnvironmentId, RunId},
+    state::{Integrity, Proof, Protection},
+};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -20,9 +23,8 @@ impl Store {
         let mut write = self.write().await?;
         hold(&mut write, claim).await?;
         let manifest = &sealed.manifest;
-        let new = insert_checkpoint(&mut write, claim, sealed).await?;
-        if new {
-            insert_parts(&mut write, sealed).await?;
+        let now = write.now();
+        if insert_checkpoint(&mut write, &claim.run.view.environment.id, claim.id(), sealed, now).await? {
             sqlx::query("update run set sealed = 1 where id = $1")
                 .bind(claim.id().as_str())
                 .execute(write.on())
@@ -35,23 +37,29 @@ impl Store {
     }
 }
 
-async fn insert_checkpoint(write: &mut Write, claim: &Claim, sealed: &Publication) -> Result<bool, StoreError> {
+/// A sealed checkpoint with its copy, components and tags; whether it was new.
+pub(super) async fn insert_checkpoint(
+    write: &mut Write,
+    environment: &EnvironmentId,
+    run: &RunId,
+    sealed: &Publication,
+    sealed_at: i64,
+) -> Result<bool, StoreError> {
     let manifest = &sealed.manifest;
-    let now = write.now();
     let done = sqlx::query(
         "insert into checkpoint (id, environment, run, name, description, cause, created_by, created_at, sealed_at, \
          total, stored, commit_id, manifest, manifest_hash, proof, protection) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict (id) do nothing",
     )
     .bind(manifest.checkpoint.as_str())
-    .bind(claim.run.view.environment.id.as_str())
-    .bind(claim.id().as_str())
+    .bind(environment.as_str())
+    .bind(run.as_str())
     .bind(manifest.name.clone())
     .bind(manifest.description.clone())
     .bind(manifest.trigger.as_str())
     .bind(&manifest.created_by)
     .bind(micros(manifest.created_at))
-    .bind(now)
+    .bind(sealed_at)
     .bind(column(manifest.total))
     .bind(column(manifest.stored))
     .bind(manifest.metadata.get("git_commit").cloned())
@@ -61,7 +69,11 @@ async fn insert_checkpoint(write: &mut Write, claim: &Claim, sealed: &Publicatio
     .bind(Protection::None.as_str())
     .execute(write.on())
     .await?;
-    Ok(done.rows_affected() == 1)
+    let new = done.rows_affected() == 1;
+    if new {
+        insert_parts(write, sealed).await?;
+    }
+    Ok(new)
 }
 
 async fn insert_parts(write: &mut Write, sealed: &Publication) -> Result<(), StoreError> {

@@ -72,6 +72,8 @@ pub struct EnvironmentRow {
     pub applied_at: OffsetDateTime,
     /// By whom.
     pub applied_by: String,
+    /// Whether it came from a vault and nobody has looked at it yet.
+    pub to_confirm: bool,
 }
 
 impl EnvironmentRow {

@@ -13,7 +13,26 @@ use super::{
     facts::NewFact,
     queue::hold,
     value::{Columns as _, column, fresh, from_json, json, micros},
+    write::Write,
 };
+
+impl Write {
+    /// A drill's verdict becomes the checkpoint's proof, unless a newer drill has spoken: one that began earlier and
+    /// ends later does not speak over it.
+    pub(super) async fn speak(&mut self, checkpoint: &CheckpointId, report: &DrillReport) -> Result<(), StoreError> {
+        sqlx::query(
+            "update checkpoint set proof = $1, proof_at = $2, recovery_ms = $3 \
+             where id = $4 and coalesce(proof_at, 0) <= $2",
+        )
+        .bind(report.verdict.as_str())
+        .bind(micros(report.started_at))
+        .bind(column(report.duration_ms))
+        .bind(checkpoint.as_str())
+        .execute(self.on())
+        .await?;
+        Ok(())
+    }
+}
 
 impl Store {
     /// Keeps a drill's report, and its verdict as the checkpoint's proof and the run's gate.
@@ -44,17 +63,7 @@ impl Store {
         .execute(write.on())
         .await?;
         write.fact(checkpoint, &claim.run.view.created_by, NewFact::Drill(&id)).await?;
-        // An earlier drill that ends later does not speak over a newer one.
-        sqlx::query(
-            "update checkpoint set proof = $1, proof_at = $2, recovery_ms = $3 \
-             where id = $4 and coalesce(proof_at, 0) <= $2",
-        )
-        .bind(report.verdict.as_str())
-        .bind(micros(report.started_at))
-        .bind(column(report.duration_ms))
-        .bind(checkpoint.as_str())
-        .execute(write.on())
-        .await?;
+        write.speak(checkpoint, report).await?;
         sqlx::query("update run set gate_open = $1 where id = $2")
             .bind(i64::from(report.verdict.opens_gate()))
             .bind(claim.id().as_str())

@@ -149,6 +149,7 @@ impl Store {
             address: row.view.address,
             not_in_force: row.view.not_in_force,
             applied_at: row.applied_at,
+            to_confirm: row.to_confirm,
             warnings: row.view.warnings,
         })
     }

@@ -63,6 +63,22 @@ pub(crate) fn create(backend: &dyn Backend, password: &Password) -> Result<(Key,
     Ok((Key::new(secrets), name))
 }
 
+/// Puts a key file back that a vault has lost; one that is there stays as it is.
+///
+/// # Errors
+/// [`Error::Refused`] if the content is not what the name says, and failures of the backend.
+pub fn put_key_back(backend: &dyn Backend, name: &str, content: &[u8]) -> Result<(), Error> {
+    if Id::of(content).to_string() != name || serde_json::from_slice::<KeyJson>(content).is_err() {
+        return Err(Error::Refused(format!(
+            "the key file {name} of the kit is not whole; copy it again, byte for byte"
+        )));
+    }
+    if backend.list(FileKind::Key)?.iter().all(|(there, _)| there != name) {
+        backend.write(FileKind::Key, name, content)?;
+    }
+    Ok(())
+}
+
 /// Tries every key file of the vault until one opens with the password and opens `config`.
 pub(crate) fn open(backend: &dyn Backend, password: &Password) -> Result<Opened, Error> {
     let config = Config::load(backend)?;

@@ -80,6 +80,7 @@ pub use cancel::{Cancel, Cancelled};
 pub use check::{CheckReport, CheckScope, ReadBack};
 pub use error::{Error, Problem};
 pub use id::{Id, NotAnId, PackId, SnapshotId, TreeId};
+pub use key::put_key_back;
 pub use meter::Meter;
 pub use node::{Node, NodeKind, Tree, Xattr};
 pub use password::Password;

@@ -174,6 +174,14 @@ impl Vault {
         Writer::start(self.0.clone(), cancel)
     }
 
+    /// The ids of all snapshots, in no order: for whoever goes on where one of them cannot be read.
+    ///
+    /// # Errors
+    /// Failures of the backend.
+    pub fn snapshot_ids(&self) -> Result<Vec<SnapshotId>, Error> {
+        self.0.snapshot_names()
+    }
+
     /// All snapshots, oldest first.
     ///
     /// # Errors

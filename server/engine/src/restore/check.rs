@@ -60,12 +60,21 @@ fn commands(work: &RestoreWork, faults: &mut Vec<String>) {
             faults.push(format!(
                 "the command `{program}` is not permitted on this host; its owner adds it to `allow_commands`"
             ));
-        } else if !can_be_run(program) {
+        } else if !can_be_run(program) && !comes_back(work, program) {
             faults.push(format!(
                 "the command `{program}` is not there or cannot be run; install it, or correct the definition"
             ));
         }
     }
+}
+
+/// Whether a program that is not there is a part of what is put back: on a bare machine the application's own scripts
+/// come with it.
+pub(super) fn comes_back(work: &RestoreWork, program: &str) -> bool {
+    let program = Path::new(program);
+    let chosen = work.components.iter().filter_map(|name| work.definition.component(name.as_str()));
+    let mut places = chosen.filter(|component| matches!(component.kind(), Kind::Files | Kind::Git));
+    !program.exists() && places.any(|component| component.paths().iter().any(|place| program.starts_with(place)))
 }
 
 /// Whether a program can be run: by its path, or found in `PATH`.
