@@ -48,6 +48,12 @@ pub enum Error {
     /// There is no snapshot of this name.
     #[error("no such snapshot: {0}")]
     NoSuchSnapshot(crate::SnapshotId),
+    /// Snapshots that should be there are not in the vault's list: look at the storage before anything is cleaned up.
+    #[error("the vault's list of snapshots lacks {}", names(missing))]
+    SnapshotsMissing {
+        /// Which ones.
+        missing: Vec<crate::SnapshotId>,
+    },
     /// The place that the vault lies in, or the restore's target, is full: free some space and run again.
     #[error("no space left at {place}")]
     NoSpace {
@@ -83,6 +89,15 @@ pub enum Error {
         /// What the system said.
         source: Arc<io::Error>,
     },
+}
+
+fn names(ids: &[crate::SnapshotId]) -> String {
+    const SHOWN: usize = 10;
+    let mut text = ids.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if ids.len() > SHOWN {
+        text.push_str(&format!(" and {} more", ids.len() - SHOWN));
+    }
+    text
 }
 
 impl Error {

@@ -1,24 +1,88 @@
 //! The index: which pack holds a blob, and where. In memory all index files are one table.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use time::OffsetDateTime;
 
 use crate::backend::{BackendError, FileKind};
 use crate::id::{IdMap, IdSet};
-use crate::pack::{Blob, BlobKind};
+use crate::pack::{self, Blob, BlobKind};
 use crate::vault::Opened;
 use crate::{Error, Id, PackId};
+
+/// Blobs in one index file; restic's bound too.
+pub(crate) const FILE_BLOBS: usize = 50_000;
 
 /// The JSON of an index file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct IndexJson {
+    #[serde(default, deserialize_with = "nullable")]
     pub packs: Vec<PackJson>,
+    /// Packs that a prune took out of the index and that a later one removes. The field, its name and its form are
+    /// rustic's; restic passes over it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]
+    pub packs_to_delete: Vec<PackJson>,
+}
+
+impl IndexJson {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packs.is_empty() && self.packs_to_delete.is_empty()
+    }
+
+    /// Blobs in all packs.
+    pub(crate) fn blobs(&self) -> usize {
+        self.packs.iter().chain(&self.packs_to_delete).map(|pack| pack.blobs.len()).sum()
+    }
 }
 
 /// A pack in an index file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PackJson {
     pub id: PackId,
+    #[serde(default, deserialize_with = "nullable")]
     pub blobs: Vec<Blob>,
+    /// When it was marked to be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_time")]
+    pub time: Option<OffsetDateTime>,
+    /// Bytes of the file, where its blobs are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+impl PackJson {
+    pub(crate) fn new(id: PackId, blobs: Vec<Blob>) -> PackJson {
+        PackJson { id, blobs, time: None, size: None }
+    }
+
+    /// Bytes that its file has if this entry is right.
+    pub(crate) fn file_size(&self) -> u64 {
+        self.size.unwrap_or_else(|| pack::size(&self.blobs))
+    }
+}
+
+/// Go writes an empty list as `null`.
+fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+mod optional_time {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use time::OffsetDateTime;
+
+    use crate::snapshot::rfc3339;
+
+    #[allow(clippy::ref_option, reason = "serde asks for it")]
+    pub fn serialize<S: Serializer>(time: &Option<OffsetDateTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => rfc3339::serialize(time, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OffsetDateTime>, D::Error> {
+        #[derive(Deserialize)]
+        struct Time(#[serde(with = "rfc3339")] OffsetDateTime);
+        Ok(Option::<Time>::deserialize(deserializer)?.map(|Time(time)| time))
+    }
 }
 
 /// Where a blob lies. The pack is a number, for millions of these stand in memory.

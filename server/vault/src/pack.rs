@@ -128,6 +128,17 @@ pub(crate) fn parse_header(key: &Key, mut sealed: Vec<u8>) -> Result<Vec<Blob>, 
     Ok(blobs)
 }
 
+/// The blobs that a pack's header lists, by the pack's last bytes, which hold all of the header.
+pub(crate) fn parse_tail(key: &Key, mut tail: Vec<u8>) -> Result<Vec<Blob>, Error> {
+    let last = *tail.last_chunk::<4>().ok_or_else(|| Error::damaged("it is too short for a header"))?;
+    let length = header_length(last, tail.len() as u64)?;
+    let end = tail.len() - 4;
+    let start = usize::try_from(length).ok().and_then(|length| end.checked_sub(length));
+    let start = start.ok_or_else(|| Error::damaged("its header is longer than it can be"))?;
+    tail.truncate(end);
+    parse_header(key, tail.split_off(start))
+}
+
 fn entry(bytes: &[u8], offset: u32) -> Option<(Blob, &[u8])> {
     let (kind, rest) = bytes.split_first()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;

@@ -3,20 +3,26 @@
 mod file;
 mod windows;
 
-use crate::backend::FileKind;
-use crate::pack::BlobKind;
+use crate::backend::{BackendError, FileKind};
+use crate::index::PackJson;
+use crate::pack::{self, Blob, BlobKind};
 use crate::vault::Opened;
-use crate::{Error, Id};
+use crate::{Error, Id, PackId};
 
 pub use file::FileReader;
 pub(crate) use windows::Windows;
 
 impl Opened {
     /// Where a blob lies; if it is not known, the index is brought up to date once.
-    pub(crate) fn place(&self, kind: BlobKind, id: &Id) -> Result<(crate::PackId, crate::pack::Blob), Error> {
+    pub(crate) fn place(&self, kind: BlobKind, id: &Id) -> Result<(PackId, Blob), Error> {
         if let Some(found) = self.index().find(kind, id) {
             return Ok(found);
         }
+        self.place_anew(kind, id)
+    }
+
+    /// Where a blob lies now, whatever was known.
+    pub(crate) fn place_anew(&self, kind: BlobKind, id: &Id) -> Result<(PackId, Blob), Error> {
         {
             let _turn = self.reload_turn();
             self.reload_index()?;
@@ -28,15 +34,40 @@ impl Opened {
     /// A blob's content, verified.
     pub(crate) fn blob(&self, kind: BlobKind, id: &Id) -> Result<Vec<u8>, Error> {
         let (pack, blob) = self.place(kind, id)?;
-        let sealed = match kind {
-            BlobKind::Tree => self.windows.read(self, &pack, &blob)?,
-            BlobKind::Data => self.backend.read_range(
-                FileKind::Pack,
-                &pack.to_string(),
-                u64::from(blob.offset),
-                u64::from(blob.length),
-            )?,
+        match self.blob_at(&pack, &blob) {
+            // A prune elsewhere may have moved it.
+            Err(Error::Backend(BackendError::NotFound { .. })) => {
+                let (pack, blob) = self.place_anew(kind, id)?;
+                self.blob_at(&pack, &blob)
+            }
+            other => other,
+        }
+    }
+
+    fn blob_at(&self, pack: &PackId, blob: &Blob) -> Result<Vec<u8>, Error> {
+        let (start, length) = (u64::from(blob.offset), u64::from(blob.length));
+        let sealed = match blob.kind {
+            BlobKind::Tree => self.windows.read(self, pack, blob)?,
+            BlobKind::Data => self.backend.read_range(FileKind::Pack, &pack.to_string(), start, length)?,
         };
         blob.decode(&self.key, sealed)
+    }
+
+    /// Reads a pack whole: its name, its header and every blob must be what its entry says.
+    pub(crate) fn verify_pack(&self, pack: &PackJson) -> Result<(), Error> {
+        let damaged = |what: &str| Error::damaged(format!("pack {}: {what}", pack.id));
+        let bytes = self.backend.read(FileKind::Pack, &pack.id.to_string())?;
+        if Id::of(&bytes) != pack.id {
+            return Err(damaged("its content is not what its name says"));
+        }
+        for blob in &pack.blobs {
+            let from = blob.offset as usize;
+            let sealed = bytes.get(from..from.saturating_add(blob.length as usize));
+            blob.decode(&self.key, sealed.ok_or_else(|| damaged("a blob lies beyond its end"))?.to_vec())?;
+        }
+        if pack::parse_tail(&self.key, bytes)? != pack.blobs {
+            return Err(damaged("its header and the index list different blobs"));
+        }
+        Ok(())
     }
 }

@@ -277,6 +277,11 @@ impl Vault {
     /// concerns single entries is in [`Restored::problems`].
     #[allow(clippy::needless_pass_by_value, reason = "options are made for one restore and end with it")]
     pub fn restore(&self, tree: &TreeId, target: &Path, options: RestoreOptions) -> Result<Restored, Error> {
+        {
+            // A prune elsewhere may have moved what we know.
+            let _turn = self.0.reload_turn();
+            self.0.reload_index()?;
+        }
         restore::run(&self.0, tree, target, &options)
     }
 

@@ -20,8 +20,9 @@ mod stream;
 
 use std::sync::Arc;
 
+use crate::index::PackJson;
 use crate::lock::Lock;
-use crate::pack::BlobKind;
+use crate::pack::{Blob, BlobKind};
 use crate::vault::Opened;
 use crate::{Archived, Cancel, Error, Id, Meter, Node, SnapshotDraft, SnapshotId, Source, TreeId, archive, node};
 
@@ -54,7 +55,7 @@ pub struct Sealed {
 pub struct Writer {
     core: Arc<Core>,
     pool: pool::Pool,
-    lock: Lock,
+    lock: Arc<Lock>,
     /// Of the index, at the start: if it grows, something relied upon may have gone.
     losses: u64,
 }
@@ -62,7 +63,12 @@ pub struct Writer {
 impl Writer {
     pub(crate) fn start(vault: Arc<Opened>, cancel: Cancel) -> Result<Writer, Error> {
         cancel.check()?;
-        let lock = Lock::take(&vault, false)?;
+        let lock = Arc::new(Lock::take(&vault, false)?);
+        Writer::under(vault, cancel, lock)
+    }
+
+    /// Writes under a lock that is held already.
+    pub(crate) fn under(vault: Arc<Opened>, cancel: Cancel, lock: Arc<Lock>) -> Result<Writer, Error> {
         {
             let _turn = vault.reload_turn();
             vault.reload_index()?;
@@ -116,6 +122,16 @@ impl Writer {
     /// The first error of any worker; [`Error::VaultChanged`]; then no snapshot was written.
     pub fn seal(self, draft: SnapshotDraft) -> Result<Sealed, Error> {
         seal::seal(self, draft)
+    }
+
+    /// Adds a sealed blob as it is, whether the vault has it or not: how blobs move from pack to pack.
+    pub(crate) fn copy(&self, blob: &Blob, sealed: &[u8]) -> Result<(), Error> {
+        self.core.packer.append(&self.core, blob.kind, blob.id, sealed, blob.packed_from).map(|_| ())
+    }
+
+    /// Publishes packs and index, verified, without a snapshot.
+    pub(crate) fn publish(self) -> Result<Vec<PackJson>, Error> {
+        seal::publish(self)
     }
 
     /// Gives up. Nothing is published, the lock goes. Dropping does the same.

@@ -83,7 +83,7 @@ fn verify_one(
             let bytes =
                 backend.read_range(FileKind::Pack, &pack.to_string(), content, size - content).map_err(unreadable)?;
             let read = bytes.len() as u64;
-            compare_header(findings, blobs, bytes, size)?;
+            compare_header(findings, blobs, bytes)?;
             Ok(read)
         }
         Depth::Whole => {
@@ -103,22 +103,15 @@ fn verify_one(
                 }
             }
             let read = bytes.len() as u64;
-            compare_header(findings, blobs, bytes, size)?;
+            compare_header(findings, blobs, bytes)?;
             Ok(read)
         }
     }
 }
 
 /// The pack's own header, at the end of `tail`, must list what the index lists.
-fn compare_header(findings: &Findings<'_>, blobs: &[Blob], mut tail: Vec<u8>, size: u64) -> Result<(), Error> {
-    let last = *tail.last_chunk::<4>().ok_or_else(|| Error::damaged("it is too short for a header"))?;
-    let length = pack::header_length(last, size)?;
-    let end = tail.len() - 4;
-    let start = usize::try_from(length).ok().and_then(|length| end.checked_sub(length));
-    let start = start.ok_or_else(|| Error::damaged("its header is longer than the index says"))?;
-    tail.truncate(end);
-    let listed = pack::parse_header(&findings.vault.key, tail.split_off(start))?;
-    if listed == blobs {
+fn compare_header(findings: &Findings<'_>, blobs: &[Blob], tail: Vec<u8>) -> Result<(), Error> {
+    if pack::parse_tail(&findings.vault.key, tail)? == blobs {
         return Ok(());
     }
     Err(Error::damaged("its header and the index list different blobs"))

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use crate::backend::FileKind;
+use crate::backend::{BackendError, FileKind};
 use crate::pack::{Blob, BlobKind};
 use crate::vault::Opened;
-use crate::{Error, Node, PackId};
+use crate::{Error, Id, Node, PackId};
 
 /// Sealed bytes that one request brings at most, if the next blobs lie one after the other.
 const AHEAD: u64 = 4 << 20;
@@ -64,11 +64,26 @@ impl FileReader {
             Some((_, sealed)) => sealed,
             None => {
                 self.ahead.clear();
-                self.read_ahead(at, &pack, &first)?
+                match self.read_ahead(at, &pack, &first) {
+                    Err(Error::Backend(BackendError::NotFound { .. })) => return self.fetch_moved(at, &first.id),
+                    other => other?,
+                }
             }
         };
         self.plain = first.decode(&self.vault.key, sealed)?;
         self.current = Some(at);
+        Ok(())
+    }
+
+    /// The pack is gone: a prune has moved what it held.
+    fn fetch_moved(&mut self, at: usize, id: &Id) -> Result<(), Error> {
+        let (pack, blob) = self.vault.place_anew(BlobKind::Data, id)?;
+        let sealed = self.read_ahead(at, &pack, &blob)?;
+        self.plain = blob.decode(&self.vault.key, sealed)?;
+        self.current = Some(at);
+        if let Some(part) = self.parts.get_mut(at) {
+            (part.pack, part.blob) = (pack, blob);
+        }
         Ok(())
     }
 

@@ -92,6 +92,6 @@ fn write_pack(core: &Core, bytes: &mut Vec<u8>, blobs: Vec<Blob>) -> Result<(), 
     let id = Id::of(bytes);
     core.vault.backend.write(FileKind::Pack, &id.to_string(), bytes)?;
     core.stored.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-    core.finished.lock().unwrap_or_else(PoisonError::into_inner).push(PackJson { id, blobs });
+    core.finished.lock().unwrap_or_else(PoisonError::into_inner).push(PackJson::new(id, blobs));
     Ok(())
 }
