@@ -1,4 +1,4 @@
-//! The engine by hand: `vault {init|backup|restore|check|snapshots|fill|stream} REPOSITORY …`, password in `RESTIC_PASSWORD`.
+//! The engine by hand: `vault {init|backup|restore|check|prune|snapshots|fill|stream} REPOSITORY …`, password in `RESTIC_PASSWORD`.
 //!
 //! It prints what it did and how long that took; with stock restic beside it, it is how the vault is measured.
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)]
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_vault::{
-    Cancel, CheckScope, Chunking, Error, LocalBackend, Meter, Node, Password, RestoreOptions, SnapshotDraft, Source,
-    TreeId, Vault, VaultOptions, Writer,
+    Cancel, CheckScope, Chunking, Error, LocalBackend, Meter, Node, Password, PruneOptions, RestoreOptions,
+    SnapshotDraft, Source, TreeId, Vault, VaultOptions, Writer,
 };
 use time::OffsetDateTime;
 
@@ -26,6 +26,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ["backup", repository, ref sources @ ..] => backup(&open(repository, &password)?, sources)?,
         ["restore", repository, target] => restore(&open(repository, &password)?, Path::new(target))?,
         ["check", repository] => check(&open(repository, &password)?)?,
+        ["prune", repository] => prune(&open(repository, &password)?, &PruneOptions::default())?,
+        ["prune", repository, grace] => {
+            let grace = Duration::from_secs(grace.parse()?);
+            prune(&open(repository, &password)?, &PruneOptions { grace, ..PruneOptions::default() })?;
+        }
         ["snapshots", repository] => {
             let vault = open(repository, &password)?;
             println!("{} snapshots", vault.snapshots()?.len());
@@ -33,7 +38,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ["fill", repository, count] => fill(&open(repository, &password)?, count.parse()?)?,
         ["stream", repository] => stream(&open(repository, &password)?)?,
         ["forever", repository, source] => forever(&open(repository, &password)?, Path::new(source))?,
-        _ => return Err("usage: vault {init|backup|restore|check|snapshots|fill|stream|forever} REPOSITORY …".into()),
+        _ => {
+            return Err(
+                "usage: vault {init|backup|restore|check|prune|snapshots|fill|stream|forever} REPOSITORY …".into()
+            );
+        }
     }
     println!("total {}", seconds(started.elapsed()));
     Ok(())
@@ -133,6 +142,29 @@ fn fill(vault: &Vault, count: u32) -> Result<(), Error> {
         writer.seal(draft(tree, vec![format!("/srv/application-{}", at % 10)]))?;
     }
     println!("{count} snapshots");
+    Ok(())
+}
+
+fn prune(vault: &Vault, options: &PruneOptions) -> Result<(), Error> {
+    let report = vault.prune(options, &Cancel::new(), &Meter::new(), &|| false)?;
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    println!(
+        "{} snapshots; removed {} packs, {:.1} MB; left the index: {} packs, {:.1} MB; repacked {} packs, {:.1} MB; \
+         {} came back; {} wait, {:.1} MB; used {:.1} MB, unused {:.1} MB; stopped: {:?}",
+        report.snapshots,
+        report.packs_removed,
+        megabytes(report.bytes_removed),
+        report.packs_marked,
+        megabytes(report.bytes_marked),
+        report.packs_repacked,
+        megabytes(report.bytes_repacked),
+        report.packs_returned,
+        report.packs_waiting,
+        megabytes(report.bytes_waiting),
+        megabytes(report.bytes_used),
+        megabytes(report.bytes_unused),
+        report.stopped,
+    );
     Ok(())
 }
 

@@ -41,6 +41,11 @@
 //! tree needs is there all the same; else [`Error::VaultChanged`]. Until then nothing of it can be reached, and whatever
 //! ends the writer leaves at most packs that a prune removes.
 //!
+//! # Pruning
+//! [`Vault::prune`] takes out what no snapshot needs: packs leave the index first, remembered there in rustic's field
+//! `packs_to_delete`, and the storage a grace later, when all snapshots have been read again. A writer that stood still
+//! meanwhile refuses its seal or finds everything there; what a stopped restic relied on comes back.
+//!
 //! # What always holds
 //! - A snapshot names only trees that are durable, and these only blobs that are, in packs that an index lists.
 //! - No byte is given out whose blob's hash was not verified.
