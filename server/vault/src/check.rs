@@ -7,16 +7,20 @@
 mod layout;
 mod packs;
 mod reach;
+mod touch;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::FileKind;
 use crate::lock::{self, Lock};
 use crate::vault::Opened;
-use crate::{Cancel, Error, Id, Meter, PackId, Problem, TreeId};
-use layout::Layout;
-use packs::Depth;
-use reach::Reach;
+use crate::{Cancel, Error, Id, Meter, PackId, Problem, SnapshotId, TreeId};
+use packs::{Depth, Sound};
+
+pub(crate) use layout::Layout;
+pub(crate) use reach::Reach;
+pub(crate) use touch::{children_first, touched};
 
 /// How much a check looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +29,14 @@ pub enum CheckScope {
     Structure,
     /// The same, and every pack is read whole, its blobs decrypted and hashed.
     AllData,
+    /// The same with one share of the packs, chosen by their ids: with part 1 of 7, 2 of 7, … day by day, every pack
+    /// is read within a week, whatever was added meanwhile.
+    Subset {
+        /// From 1 to `of`.
+        part: u32,
+        /// Into how many parts the packs are divided.
+        of: u32,
+    },
 }
 
 /// What a check found.
@@ -38,6 +50,19 @@ pub struct CheckReport {
     pub blobs: u64,
     /// Bytes read from the backend.
     pub bytes_read: u64,
+    /// By the place of a problem in `problems`: the snapshots that are not whole because of it. Only a check of the
+    /// whole vault tells this, and only if there is damage.
+    pub touched: BTreeMap<usize, Vec<SnapshotId>>,
+}
+
+impl CheckReport {
+    /// Every snapshot that damage touches, each once.
+    pub fn touched_snapshots(&self) -> Vec<SnapshotId> {
+        let mut all: Vec<SnapshotId> = self.touched.values().flatten().copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
 }
 
 /// What reading back found.
@@ -64,7 +89,7 @@ pub(crate) struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    fn new(vault: &'a Opened, cancel: &'a Cancel, meter: &'a Meter) -> Findings<'a> {
+    pub(crate) fn new(vault: &'a Opened, cancel: &'a Cancel, meter: &'a Meter) -> Findings<'a> {
         Findings { vault, cancel, meter, problems: Mutex::default() }
     }
 
@@ -83,7 +108,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    fn into_problems(self) -> Vec<Problem> {
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
         problems.sort_by(|a, b| a.what.cmp(&b.what));
         problems.dedup();
@@ -91,7 +116,11 @@ impl<'a> Findings<'a> {
     }
 
     /// Does `work` for every item, on the vault's threads.
-    fn for_each<T: Sync>(&self, items: &[T], work: impl Fn(&T) -> Result<(), Error> + Sync) -> Result<(), Error> {
+    pub(crate) fn for_each<T: Sync>(
+        &self,
+        items: &[T],
+        work: impl Fn(&T) -> Result<(), Error> + Sync,
+    ) -> Result<(), Error> {
         let next = std::sync::atomic::AtomicUsize::new(0);
         let threads = self.vault.options.threads.clamp(1, items.len().max(1));
         std::thread::scope(|scope| {
@@ -111,10 +140,24 @@ impl<'a> Findings<'a> {
     }
 }
 
-fn depth(scope: CheckScope) -> Depth {
+/// Verifies packs, as many of them whole as the scope says.
+fn verify(findings: &Findings<'_>, layout: &Layout, packs: Vec<PackId>, scope: CheckScope) -> Result<Sound, Error> {
+    let (whole, rest): (Vec<PackId>, Vec<PackId>) = match scope {
+        CheckScope::Structure => (Vec::new(), packs),
+        CheckScope::AllData => (packs, Vec::new()),
+        CheckScope::Subset { part, of } => packs.into_iter().partition(|pack| pack.part(of) == part),
+    };
+    let read = packs::verify(findings, layout, &whole, Depth::Whole)?;
+    let seen = packs::verify(findings, layout, &rest, Depth::Header)?;
+    Ok(Sound { sound: Vec::new(), bytes: read.bytes + seen.bytes, sizes: read.sizes + seen.sizes })
+}
+
+fn refuse_no_part(scope: CheckScope) -> Result<(), Error> {
     match scope {
-        CheckScope::Structure => Depth::Header,
-        CheckScope::AllData => Depth::Whole,
+        CheckScope::Subset { part, of } if part == 0 || part > of => {
+            Err(Error::Refused(format!("there is no part {part} of {of}: parts count from 1")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -125,6 +168,7 @@ pub(crate) fn vault(
     cancel: &Cancel,
     meter: &Meter,
 ) -> Result<CheckReport, Error> {
+    refuse_no_part(scope)?;
     let _lock = Lock::take(vault, false)?;
     let findings = Findings::new(vault, cancel, meter);
     check_small_files(&findings)?;
@@ -140,10 +184,12 @@ pub(crate) fn vault(
     let layout = Layout::load(&findings)?;
     Reach::walk(&findings, &layout, &roots)?;
     let all: Vec<PackId> = layout.packs.keys().copied().collect();
-    let sound = packs::verify(&findings, &layout, &all, depth(scope))?;
+    let packs = all.len() as u64;
+    let sound = verify(&findings, &layout, all, scope)?;
     let blobs = layout.packs.values().map(|blobs| blobs.len() as u64).sum();
     let problems = findings.into_problems();
-    Ok(CheckReport { problems, packs: all.len() as u64, blobs, bytes_read: sound.bytes })
+    let touched = touched(vault, &layout, &roots, &problems, cancel)?;
+    Ok(CheckReport { problems, packs, blobs, bytes_read: sound.bytes, touched })
 }
 
 /// Checks what one tree needs.
@@ -154,13 +200,15 @@ pub(crate) fn tree(
     cancel: &Cancel,
     meter: &Meter,
 ) -> Result<CheckReport, Error> {
+    refuse_no_part(scope)?;
     let findings = Findings::new(vault, cancel, meter);
     let layout = Layout::load(&findings)?;
     let reach = Reach::walk(&findings, &layout, &[(None, *tree)])?;
     let needed: Vec<PackId> = reach.packs.into_iter().collect();
-    let sound = packs::verify(&findings, &layout, &needed, depth(scope))?;
+    let packs = needed.len() as u64;
+    let sound = verify(&findings, &layout, needed, scope)?;
     let problems = findings.into_problems();
-    Ok(CheckReport { problems, packs: needed.len() as u64, blobs: reach.blobs, bytes_read: sound.bytes })
+    Ok(CheckReport { problems, packs, blobs: reach.blobs, bytes_read: sound.bytes, touched: BTreeMap::new() })
 }
 
 /// Reads again all packs that the trees need and that are not fresh.

@@ -41,6 +41,12 @@ impl Id {
         hex::encode(&self.0[..4])
     }
 
+    /// Which of so many parts it belongs to, from 1 on: the same at all times.
+    pub(crate) fn part(&self, of: u32) -> u32 {
+        let [a, b, c, d, ..] = self.0;
+        u32::from_be_bytes([a, b, c, d]) % of.max(1) + 1
+    }
+
     /// The first byte: a fair choice of a shard, for hashes are evenly spread.
     pub(crate) fn shard(&self, shards: usize) -> usize {
         usize::from(self.0[31]) % shards

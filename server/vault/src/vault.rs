@@ -137,6 +137,19 @@ impl Vault {
         Ok(vault)
     }
 
+    /// Opens a vault whose index may not be readable, for [`Vault::repair`]; nothing of it is known then, and what else
+    /// is asked of it reads the index first.
+    ///
+    /// # Errors
+    /// As [`Vault::open`], but for the index.
+    pub fn open_for_repair(
+        backend: Arc<dyn Backend>,
+        password: &Password,
+        options: VaultOptions,
+    ) -> Result<Vault, Error> {
+        Vault::with(backend.clone(), key::open(&*backend, password)?, options)
+    }
+
     fn with(backend: Arc<dyn Backend>, opened: key::Opened, options: VaultOptions) -> Result<Vault, Error> {
         Ok(Vault(Arc::new(Opened {
             backend,

@@ -64,15 +64,15 @@ impl Writer {
     pub(crate) fn start(vault: Arc<Opened>, cancel: Cancel) -> Result<Writer, Error> {
         cancel.check()?;
         let lock = Arc::new(Lock::take(&vault, false)?);
-        Writer::under(vault, cancel, lock)
-    }
-
-    /// Writes under a lock that is held already.
-    pub(crate) fn under(vault: Arc<Opened>, cancel: Cancel, lock: Arc<Lock>) -> Result<Writer, Error> {
         {
             let _turn = vault.reload_turn();
             vault.reload_index()?;
         }
+        Writer::under(vault, cancel, lock)
+    }
+
+    /// Writes under a lock that is held already, by the index as it is known.
+    pub(crate) fn under(vault: Arc<Opened>, cancel: Cancel, lock: Arc<Lock>) -> Result<Writer, Error> {
         let losses = vault.index().losses();
         let (core, ends) = Core::new(vault, cancel);
         let core = Arc::new(core);

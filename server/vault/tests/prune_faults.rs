@@ -170,7 +170,7 @@ fn what_cannot_be_read_stops_it_and_nothing_is_touched() {
     // A tree that cannot be read, or is in no pack: who knows what it needs?
     for name in memory.names(FileKind::Pack) {
         memory.remove(FileKind::Pack, &name);
-        let needed = try_prune(&memory.open(), &at_once());
+        let needed = try_prune(&vault, &at_once());
         if let Err(error) = needed {
             assert!(matches!(error, Error::Damaged { .. }), "{error}");
             assert!(
@@ -194,7 +194,7 @@ fn a_writer_that_stood_still_refuses_or_is_whole() {
     let before = memory.state();
     let handle = memory.handle();
     let writing = handle.open();
-    let pruning = memory.open();
+    let (pruning, looking) = (memory.open(), memory.open());
     let mut next = base;
     next.insert("new".into(), random(5000));
     let (mut refused, mut sealed) = (0, 0);
@@ -229,9 +229,8 @@ fn a_writer_that_stood_still_refuses_or_is_whole() {
                 break;
             }
             memory.remove_locks();
-            let fresh = memory.open();
-            there.iter().for_each(|(id, content)| holds(&fresh, id, content));
-            assert_eq!(fresh.snapshots().unwrap().len(), there.len());
+            there.iter().for_each(|(id, content)| holds(&looking, id, content));
+            assert_eq!(looking.snapshots().unwrap().len(), there.len());
             // Whatever happened, the next writer and the next prune are fine, and so is all that was sealed.
             let again = put(&writing, &next);
             there.push((again, next.clone()));
@@ -239,7 +238,7 @@ fn a_writer_that_stood_still_refuses_or_is_whole() {
             for _ in 0..2 {
                 try_prune(&pruning, &at_once()).unwrap();
             }
-            all_well(&fresh, &there);
+            all_well(&looking, &there);
         }
     }
     memory.restic_accepts();
