@@ -78,10 +78,10 @@ mod optional_time {
         }
     }
 
+    /// A time in a form that we do not know is none: nothing of an index is given up for it.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OffsetDateTime>, D::Error> {
-        #[derive(Deserialize)]
-        struct Time(#[serde(with = "rfc3339")] OffsetDateTime);
-        Ok(Option::<Time>::deserialize(deserializer)?.map(|Time(time)| time))
+        let value = Option::<serde_json::Value>::deserialize(deserializer)?;
+        Ok(value.and_then(|value| rfc3339::deserialize(value).ok()))
     }
 }
 
@@ -217,5 +217,30 @@ impl Opened {
             index.add(Some(id), &file.packs)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_others_write_is_read() {
+        let id = Id::of(b"pack");
+        let json = format!(
+            r#"{{"supersedes":["{id}"],"packs":null,"packs_to_delete":[
+                {{"id":"{id}","blobs":[],"time":"2026-11-21T16:30:00.123456789+01:00","size":77}},
+                {{"id":"{id}","blobs":null,"time":"some day"}},{{"id":"{id}","blobs":[]}}]}}"#
+        );
+        let index: IndexJson = serde_json::from_str(&json).unwrap();
+        assert!(index.packs.is_empty() && !index.is_empty());
+        let times: Vec<_> =
+            index.packs_to_delete.iter().map(|pack| pack.time.map(OffsetDateTime::unix_timestamp)).collect();
+        assert_eq!(times, [Some(1_795_275_000), None, None]);
+        assert_eq!(index.packs_to_delete[0].file_size(), 77);
+        // What restic reads is as it was before there were marks.
+        let plain = IndexJson { packs: vec![PackJson::new(id, Vec::new())], ..IndexJson::default() };
+        assert_eq!(serde_json::to_string(&plain).unwrap(), format!(r#"{{"packs":[{{"id":"{id}","blobs":[]}}]}}"#));
     }
 }

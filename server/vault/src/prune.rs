@@ -183,11 +183,13 @@ impl Prune<'_> {
         let mut changes = 0;
         loop {
             let shared = self.lock(false)?;
+            self.meter.set_current("reading what the snapshots need");
             survey.refresh(self.vault, &self.options.expected_snapshots, &self.turn, self.meter)?;
             drop(shared);
             self.report.snapshots = survey.snapshots();
             let plan = Plan::make(&mut survey, self.options, self.started);
             plan.describe(&survey, self.options, &mut self.report);
+            self.meter.set_current("taking out what nobody needs");
             match Apply::new(self, &mut survey, &plan).run()? {
                 Outcome::Changed if changes == AGAIN => {
                     return Err(Halt::Early(Stopped::Busy { by: "others, who keep changing it".into() }));
@@ -201,6 +203,7 @@ impl Prune<'_> {
             if repacked || plan.repack.is_empty() {
                 return Ok(());
             }
+            self.meter.set_current("repacking");
             repack::run(self, &survey, &plan)?;
             repacked = true;
         }

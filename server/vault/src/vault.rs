@@ -147,7 +147,8 @@ impl Vault {
         password: &Password,
         options: VaultOptions,
     ) -> Result<Vault, Error> {
-        Vault::with(backend.clone(), key::open(&*backend, password)?, options)
+        let opened = key::open(&*backend, password)?;
+        Vault::with(backend, opened, options)
     }
 
     fn with(backend: Arc<dyn Backend>, opened: key::Opened, options: VaultOptions) -> Result<Vault, Error> {
