@@ -1,11 +1,13 @@
 //! Where a vault's files lie: a few verbs that a disk and a bucket both have.
 
 mod local;
+mod s3;
 
 use std::io;
 use std::sync::Arc;
 
 pub use local::LocalBackend;
+pub use s3::{Checksum, Encryption, NotABucket, S3Backend, S3Options, SecretKey, SelfTest};
 
 /// What a file of the vault is for; each kind has a place of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +71,14 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// [`BackendError::NoSpace`] and whatever the storage says; then nothing of that name was written.
     fn write(&self, kind: FileKind, name: &str, bytes: &[u8]) -> Result<(), BackendError>;
+
+    /// As [`Backend::write`], with a large buffer that may be sent as it lies. It is given back as it was, or empty.
+    ///
+    /// # Errors
+    /// As for [`Backend::write`].
+    fn write_buffer(&self, kind: FileKind, name: &str, buffer: &mut Vec<u8>) -> Result<(), BackendError> {
+        self.write(kind, name, buffer)
+    }
 
     /// Removes a file; that it was not there is no error.
     ///

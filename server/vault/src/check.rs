@@ -122,7 +122,7 @@ impl<'a> Findings<'a> {
         work: impl Fn(&T) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
         let next = std::sync::atomic::AtomicUsize::new(0);
-        let threads = self.vault.options.threads.clamp(1, items.len().max(1));
+        let threads = self.vault.readers().min(items.len().max(1));
         std::thread::scope(|scope| {
             let run = || -> Result<(), Error> {
                 while let Some(item) = items.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {

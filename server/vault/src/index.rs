@@ -205,10 +205,7 @@ impl Opened {
             return Ok(());
         }
         let read = if vanished { listed.iter().copied().collect() } else { new };
-        let mut loaded = Vec::with_capacity(read.len());
-        for id in read {
-            loaded.push((id, self.load::<IndexJson>(FileKind::Index, &id.to_string())?));
-        }
+        let loaded = self.load_all::<IndexJson>(FileKind::Index, &read)?;
         let mut index = self.index_mut();
         if vanished {
             *index = Index { losses: index.losses + 1, ..Index::default() };

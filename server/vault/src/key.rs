@@ -87,10 +87,17 @@ pub(crate) fn open(backend: &dyn Backend, password: &Password) -> Result<Opened,
     let mut obstacle = None;
     for name in names {
         match unwrap_key(backend, &name, password) {
-            Ok(Some(key)) => match Config::open(&key, config.clone()) {
-                Ok(config) => return Ok(Opened { key, name, config }),
-                Err(error) => obstacle = Some(error),
-            },
+            Ok(Some(key)) => {
+                let opened = match Config::open(&key, config.clone()) {
+                    // Its name does not tell whether it came whole, as others' do: ask once more.
+                    Err(Error::Damaged { .. }) => Config::open(&key, Config::load(backend)?),
+                    other => other,
+                };
+                match opened {
+                    Ok(config) => return Ok(Opened { key, name, config }),
+                    Err(error) => obstacle = Some(error),
+                }
+            }
             Ok(None) => {}
             Err(error) => obstacle = Some(error),
         }

@@ -6,7 +6,7 @@
 //! # Names and files
 //! An [`Id`] is a SHA-256. A *blob* is named by the hash of its plain content, a *file* of the vault by the hash of its
 //! own bytes; only `config` has a fixed name. Files are written once, whole and durable, and never changed
-//! ([`Backend`], [`LocalBackend`]):
+//! ([`Backend`], [`LocalBackend`], [`S3Backend`]):
 //!
 //! | file | holds |
 //! |---|---|
@@ -82,7 +82,10 @@ mod write;
 mod zip;
 
 pub use archive::{Archived, Filter, SkipReason, Skipped, Source};
-pub use backend::{Backend, BackendError, FileKind, LocalBackend};
+pub use backend::{
+    Backend, BackendError, Checksum, Encryption, FileKind, LocalBackend, NotABucket, S3Backend, S3Options, SecretKey,
+    SelfTest,
+};
 pub use cancel::{Cancel, Cancelled};
 pub use check::{CheckReport, CheckScope, ReadBack};
 pub use error::{Error, Problem};

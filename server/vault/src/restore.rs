@@ -127,7 +127,12 @@ impl Job<'_> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
-    /// Runs `work` on each of the vault's threads and gives the first error.
+    /// How many threads work on it: what they share must count with the same number.
+    fn threads(&self) -> usize {
+        self.vault.readers()
+    }
+
+    /// Runs `work` on all threads and gives the first error.
     fn on_all_threads(&self, work: impl Fn() -> Result<(), Error> + Sync) -> Result<(), Error> {
         std::thread::scope(|scope| {
             let run = || {
@@ -135,7 +140,7 @@ impl Job<'_> {
                     self.fail(error);
                 }
             };
-            let threads: Vec<_> = (0..self.vault.options.threads.max(1)).map(|_| scope.spawn(run)).collect();
+            let threads: Vec<_> = (0..self.threads()).map(|_| scope.spawn(run)).collect();
             for thread in threads {
                 if thread.join().is_err() {
                     self.fail(Error::Refused("a worker of the restore died".into()));

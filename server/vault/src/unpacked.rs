@@ -1,5 +1,7 @@
 //! Files that are one JSON document: index, snapshot and lock. Encrypted, with a leading 2 and zstd in the plain text.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -52,6 +54,34 @@ impl Opened {
         let (id, bytes) = encode(&self.key, value)?;
         self.backend.write(kind, &id.to_string(), &bytes)?;
         Ok((id, bytes.len() as u64))
+    }
+
+    /// Reads documents, several at a time.
+    pub(crate) fn load_all<T: DeserializeOwned + Send>(
+        &self,
+        kind: FileKind,
+        ids: &[Id],
+    ) -> Result<Vec<(Id, T)>, Error> {
+        let next = AtomicUsize::new(0);
+        let read = || {
+            let mut loaded = Vec::new();
+            while let Some(id) = ids.get(next.fetch_add(1, Ordering::Relaxed)) {
+                loaded.push((*id, self.load::<T>(kind, &id.to_string())?));
+            }
+            Ok(loaded)
+        };
+        let threads = self.readers().min(ids.len());
+        if threads < 2 {
+            return read();
+        }
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
+            let mut all = Vec::with_capacity(ids.len());
+            for reader in readers {
+                all.extend(reader.join().map_err(|_| Error::Refused("a thread died".into()))??);
+            }
+            Ok(all)
+        })
     }
 
     /// Reads a document.

@@ -78,6 +78,11 @@ impl Opened {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many threads are worth having that read: one for each processor, and enough for what is far away.
+    pub(crate) fn readers(&self) -> usize {
+        self.options.threads.max(self.backend.connections()).max(1)
+    }
+
     /// One thread at a time may bring the index up to date.
     pub(crate) fn reload_turn(&self) -> std::sync::MutexGuard<'_, ()> {
         self.reload.lock().unwrap_or_else(PoisonError::into_inner)
@@ -202,7 +207,7 @@ impl Vault {
     /// If any of them cannot be read; the error names it. A list is never shorter than the truth.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
         let names = self.0.snapshot_names()?;
-        let share = names.len().div_ceil(self.0.options.threads.max(1)).max(32);
+        let share = names.len().div_ceil(self.0.readers()).max(32);
         let mut snapshots: Vec<Snapshot> = std::thread::scope(|scope| {
             let read = |names: &[SnapshotId]| -> Result<Vec<Snapshot>, Error> {
                 let mut found = Vec::with_capacity(names.len());

@@ -70,7 +70,10 @@ impl FileReader {
                 }
             }
         };
-        self.plain = first.decode(&self.vault.key, sealed)?;
+        self.plain = match first.decode(&self.vault.key, sealed) {
+            Err(Error::Damaged { .. }) => self.vault.blob(BlobKind::Data, &first.id)?,
+            other => other?,
+        };
         self.current = Some(at);
         Ok(())
     }

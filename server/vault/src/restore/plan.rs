@@ -75,7 +75,7 @@ impl Plan {
         let plan = Plan { dirs: vec![PlannedDir { path: PathBuf::new(), node: None, existed }], ..Plan::default() };
         let root = job.target.dir(Path::new("")).map_err(|error| Error::io(&job.target.path, error))?;
         let first = Task { number: 0, path: PathBuf::new(), fd: Arc::new(root), tree: *tree, existed };
-        let queue = Queue::new(job.vault.options.threads.max(1), first);
+        let queue = Queue::new(job.threads(), first);
         let plan = Mutex::new(plan);
         job.on_all_threads(|| {
             while let Some(task) = queue.pop() {

@@ -41,10 +41,12 @@ struct Open {
 }
 
 impl Packer {
-    /// Five twelfths of `memory` go into pack buffers: two are open, the others on their way.
+    /// Five twelfths of `memory` go into pack buffers: two are open, one is handed on, and one is on its way on each
+    /// connection. So many connections mean smaller packs, unless these would become too small to be worth a request.
     pub(crate) fn new(memory: usize, connections: usize) -> (Packer, Receiver<Upload>) {
-        let full = (memory / 12).clamp(4 << 20, 16 << 20);
-        let buffers = (memory * 5 / 12 / full).clamp(3, connections + 3);
+        let share = memory * 5 / 12;
+        let full = (share / (connections + 3)).clamp(4 << 20, 16 << 20);
+        let buffers = (share / full).clamp(3, connections + 3);
         let (give_back, spare) = crossbeam_channel::bounded(buffers);
         for _ in 0..buffers {
             let _ = give_back.try_send(Vec::new());

@@ -90,8 +90,9 @@ fn upload(core: &Core, uploads: &Receiver<Upload>) {
 fn write_pack(core: &Core, bytes: &mut Vec<u8>, blobs: Vec<Blob>) -> Result<(), Error> {
     bytes.extend_from_slice(&pack::header(&core.vault.key, &blobs)?);
     let id = Id::of(bytes);
-    core.vault.backend.write(FileKind::Pack, &id.to_string(), bytes)?;
-    core.stored.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    let length = bytes.len() as u64;
+    core.vault.backend.write_buffer(FileKind::Pack, &id.to_string(), bytes)?;
+    core.stored.fetch_add(length, Ordering::Relaxed);
     core.finished.lock().unwrap_or_else(PoisonError::into_inner).push(PackJson::new(id, blobs));
     Ok(())
 }
