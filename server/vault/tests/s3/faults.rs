@@ -1,0 +1,395 @@
+//! Everything that a way to a store can do to a request, for every verb: nothing wrong is restored, nothing is sealed
+//! that is not there, and what passes by itself is not even noticed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use holdfast_vault::{
+    Backend, BackendError, Cancel, CheckScope, Checksum, Error, FileKind, Id, Meter, Problem, RestoreOptions,
+    S3Options, Sealed, Source, Vault, VaultOptions,
+};
+
+use super::backend;
+use super::proxy::{Harm, Proxy, Verb};
+use super::support::*;
+use super::weed::*;
+
+/// What passes by itself, whatever was asked.
+const PASSING: [Harm; 5] = [Harm::Timeout, Harm::Lost, Harm::Status(500), Harm::Status(503), Harm::Reset];
+/// What is worth another try.
+const PATIENT: Duration = Duration::from_secs(20);
+/// No more than a try and a half.
+const BRIEF: Duration = Duration::from_millis(1600);
+
+/// A vault, a way to it that does harm, and a source that changes.
+struct Scene {
+    proxy: Proxy,
+    place: Place,
+    prefix: String,
+    /// Straight to the store.
+    clean: Vault,
+    rounds: u32,
+    /// Bytes above which packs go up in parts.
+    part: usize,
+}
+
+impl Scene {
+    fn new(prefix: &str) -> Scene {
+        let place = Place::new();
+        fs::create_dir_all(place.path("source/more")).unwrap();
+        fs::write(place.path("source/large"), random(900_000)).unwrap();
+        let prefix = format!("faults/{prefix}");
+        let clean = Vault::init(backend(options_at(&prefix)), &password(), options()).unwrap();
+        let mut scene = Scene { proxy: Proxy::new(weed().port), place, prefix, clean, rounds: 0, part: 32 << 20 };
+        scene.change();
+        backup(&scene.clean, &scene.source());
+        scene
+    }
+
+    fn source(&self) -> PathBuf {
+        self.place.path("source")
+    }
+
+    /// Something new for the next backup, of several blobs, and what was there before goes.
+    fn change(&mut self) {
+        self.rounds += 1;
+        fs::write(self.place.path("source/more/changing"), random(700_000)).unwrap();
+        fs::write(self.place.path(&format!("source/more/new-{}", self.rounds)), random(3000)).unwrap();
+    }
+
+    /// Options for the way that does harm.
+    fn harmed(&self, patience: Duration) -> S3Options {
+        let options = options_by(self.proxy.port, &self.prefix);
+        S3Options { timeout: Duration::from_secs(1), slowest: 16 << 20, patience, part: self.part, ..options }
+    }
+
+    fn open(&self, patience: Duration) -> Result<Vault, Error> {
+        Vault::open(backend(self.harmed(patience)), &password(), VaultOptions { level: 1, ..options() })
+    }
+
+    fn try_backup(&self, patience: Duration) -> Result<Sealed, Error> {
+        let writer = self.open(patience)?.writer(Cancel::new())?;
+        let archived = writer.archive(&Source::new(self.source()), &Meter::new())?;
+        let tree = writer.put_tree(vec![archived.node.with_name("source")])?;
+        writer.seal(draft(tree))
+    }
+
+    /// Restores the newest snapshot that there really is, through the harm. Every file that is not named as a problem
+    /// must be right.
+    fn try_restore(&self, patience: Duration) -> Result<(), String> {
+        let newest = self.clean.snapshots().unwrap().pop().unwrap();
+        let target = tempfile::tempdir().unwrap();
+        let restored = self
+            .open(patience)
+            .and_then(|vault| vault.restore(&newest.tree, target.path(), RestoreOptions::default()))
+            .map_err(|error| error.to_string())?;
+        let named: Vec<_> = restored.problems.iter().filter_map(|problem| problem.path.clone()).collect();
+        let expected = files(&self.place.path("as-sealed"));
+        let mut right = 0;
+        for (name, content) in &expected {
+            let excused = named.iter().any(|path| Path::new("source").join(name).starts_with(path));
+            let found = fs::read(target.path().join("source").join(name)).unwrap_or_default();
+            assert!(excused || found == *content, "{} is wrong, and nothing is said of it", name.display());
+            right += usize::from(!excused);
+        }
+        if right == expected.len() && restored.problems.is_empty() { Ok(()) } else { Err(format!("{named:?}")) }
+    }
+
+    /// All that was ever sealed is whole, seen from where no harm is done. Keeps what the newest one should hold.
+    fn all_sealed_is_whole(&self, sealed: Option<&Sealed>) {
+        let report = self.clean.check(CheckScope::AllData, &Cancel::new(), &Meter::new()).unwrap();
+        assert_eq!(report.problems, []);
+        let snapshots = self.clean.snapshots().unwrap();
+        if let Some(sealed) = sealed {
+            assert!(snapshots.iter().any(|snapshot| snapshot.id == sealed.snapshot), "a seal that nobody can see");
+        }
+        self.remove_locks();
+    }
+
+    /// What the source holds now is what the newest snapshot holds.
+    fn keep_copy(&self) {
+        let kept = self.place.path("as-sealed");
+        let _ = fs::remove_dir_all(&kept);
+        run("cp", &["-a".as_ref(), self.source().as_os_str(), kept.as_os_str()]);
+    }
+
+    /// A lock whose removal came to harm is ours still; it would be in nobody's way.
+    fn remove_locks(&self) {
+        let store = backend(options_at(&self.prefix));
+        for (name, _) in store.list(FileKind::Lock).unwrap() {
+            store.remove(FileKind::Lock, &name).unwrap();
+        }
+    }
+
+    /// A harm that ends by itself: the backup does not notice. Gives how many requests came to harm.
+    fn survives_backup(&mut self, verb: Verb, harm: Harm, times: usize) -> usize {
+        self.change();
+        self.proxy.harm(verb, harm, times);
+        let sealed = self.try_backup(PATIENT);
+        let harmed = self.proxy.heal();
+        let sealed = sealed.unwrap_or_else(|error| panic!("{verb:?} {harm:?}: {error}"));
+        self.keep_copy();
+        self.all_sealed_is_whole(Some(&sealed));
+        harmed
+    }
+
+    /// The same for a restore.
+    fn survives_restore(&mut self, verb: Verb, harm: Harm, times: usize) -> usize {
+        self.proxy.harm(verb, harm, times);
+        let outcome = self.try_restore(PATIENT);
+        let harmed = self.proxy.heal();
+        outcome.unwrap_or_else(|error| panic!("{verb:?} {harm:?}: {error}"));
+        harmed
+    }
+
+    /// A harm that does not end: an error within bounded time, and nothing sealed is touched.
+    fn fails_cleanly(&mut self, verb: Verb, harm: Harm) -> Result<Sealed, Error> {
+        self.change();
+        self.proxy.harm(verb, harm, usize::MAX);
+        let started = Instant::now();
+        let outcome = self.try_backup(BRIEF);
+        assert!(started.elapsed() < Duration::from_secs(30), "{verb:?} {harm:?}: {:?}", started.elapsed());
+        let harmed = self.proxy.heal();
+        assert!(harmed > 0, "{verb:?} {harm:?} was never asked for");
+        if outcome.is_ok() {
+            self.keep_copy();
+        }
+        self.all_sealed_is_whole(outcome.as_ref().ok());
+        outcome
+    }
+}
+
+/// Relative paths and contents of all files.
+fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for dir in [root.to_owned(), root.join("more")] {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                found.push((path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 2);
+    found
+}
+
+#[test]
+fn uploads() {
+    let mut scene = Scene::new("uploads");
+    for harm in PASSING.into_iter().chain([Harm::Bent]) {
+        assert_eq!(scene.survives_backup(Verb::Put, harm, 2), 2, "{harm:?}");
+    }
+    for harm in [Harm::Status(500), Harm::Timeout, Harm::Reset, Harm::Short, Harm::Bent] {
+        assert!(scene.fails_cleanly(Verb::Put, harm).is_err(), "{harm:?}");
+    }
+    // Every write is heard and no answer comes: whatever we say, what is sealed is whole.
+    let _ = scene.fails_cleanly(Verb::Put, Harm::Lost);
+    let denied = scene.fails_cleanly(Verb::Put, Harm::Status(403)).unwrap_err();
+    assert!(denied.to_string().contains("s3:PutObject"), "{denied}");
+    let full = scene.fails_cleanly(Verb::Put, Harm::Status(507)).unwrap_err();
+    assert!(matches!(full, Error::NoSpace { .. }), "{full}");
+}
+
+#[test]
+fn uploads_in_parts() {
+    let mut scene = Scene::new("multipart");
+    let pack = random((5 << 20) + 20_000);
+    let to = |scene: &Scene, patience| backend(S3Options { part: 5 << 20, ..scene.harmed(patience) });
+    let parts = [Verb::Begin, Verb::Part, Verb::Complete];
+    let name = Id::of(&pack).to_string();
+    let clean = backend(options_at(&scene.prefix));
+    for (verb, harm) in
+        parts.into_iter().flat_map(|verb| PASSING.map(|harm| (verb, harm))).chain([(Verb::Part, Harm::Bent)])
+    {
+        scene.proxy.harm(verb, harm, 1);
+        let written = to(&scene, PATIENT).write(FileKind::Pack, &name, &pack);
+        written.unwrap_or_else(|error| panic!("{verb:?} {harm:?}: {error}"));
+        assert_eq!(scene.proxy.heal(), 1, "{verb:?} {harm:?}");
+        assert!(clean.read(FileKind::Pack, &name).unwrap() == pack, "{verb:?} {harm:?}");
+        clean.remove(FileKind::Pack, &name).unwrap();
+    }
+    for verb in parts {
+        for (harm, why) in
+            [(Harm::Status(500), "500"), (Harm::Status(403), "s3:AbortMultipartUpload"), (Harm::Short, "")]
+        {
+            if verb == Verb::Begin && harm == Harm::Short {
+                continue;
+            }
+            scene.proxy.harm(verb, harm, usize::MAX);
+            let error = to(&scene, BRIEF).write(FileKind::Pack, &name, &pack).unwrap_err().to_string();
+            assert!(error.contains(why) && scene.proxy.heal() > 0, "{verb:?} {harm:?}: {error}");
+            let missing = clean.read(FileKind::Pack, &name).unwrap_err();
+            assert!(matches!(missing, BackendError::NotFound { .. }), "{verb:?} {harm:?}: {missing}");
+        }
+    }
+    // Nothing of all that costs money.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let left = client(weed().port).list_multipart_uploads().bucket(BUCKET).prefix(&scene.prefix);
+    let left = runtime.block_on(left.send()).unwrap();
+    assert_eq!(left.uploads().len(), 0, "{left:?}");
+    // The whole way of a backup whose packs go up in parts.
+    scene.part = 5 << 20;
+    fs::write(scene.place.path("source/large"), random(6 << 20)).unwrap();
+    assert_eq!(scene.survives_backup(Verb::Complete, Harm::Lost, 1), 1);
+    assert_eq!(scene.survives_restore(Verb::Get, Harm::Reset, 1), 1);
+}
+
+#[test]
+fn downloads() {
+    let mut scene = Scene::new("downloads");
+    scene.keep_copy();
+    for harm in PASSING.into_iter().chain([Harm::Short, Harm::Bent]) {
+        // In a row: config and key, or one thing twice.
+        let times = if matches!(harm, Harm::Short | Harm::Bent) { 1 } else { 2 };
+        assert_eq!(scene.survives_restore(Verb::Get, harm, times), times, "{harm:?}");
+    }
+    for harm in [Harm::Status(500), Harm::Bent, Harm::Short, Harm::Reset, Harm::Timeout] {
+        scene.proxy.harm(Verb::Get, harm, usize::MAX);
+        let started = Instant::now();
+        assert!(scene.try_restore(BRIEF).is_err(), "{harm:?}");
+        assert!(started.elapsed() < Duration::from_secs(20) && scene.proxy.heal() > 0);
+    }
+    scene.proxy.harm(Verb::Get, Harm::Status(403), usize::MAX);
+    let denied = scene.try_restore(PATIENT).unwrap_err();
+    assert!(denied.contains("s3:GetObject"), "{denied}");
+    scene.proxy.heal();
+    for harm in [Harm::Status(503), Harm::Reset, Harm::Short] {
+        assert_eq!(scene.survives_backup(Verb::Get, harm, 2), 2, "{harm:?}");
+    }
+}
+
+#[test]
+fn a_download_bent_at_any_place_of_a_restore_is_right_or_said_to_be_wrong() {
+    let scene = Scene::new("bent");
+    scene.keep_copy();
+    let vault = scene.open(PATIENT).unwrap();
+    let newest = vault.snapshots().unwrap().pop().unwrap();
+    // A pack that comes bent once is asked for again, whether trees or content, whole or in ranges.
+    for times in [1, 2, 3, 5, 8] {
+        let target = tempfile::tempdir().unwrap();
+        scene.proxy.harm(Verb::Get, Harm::Bent, times);
+        let again = scene.open(PATIENT);
+        let outcome = again.and_then(|vault| vault.restore(&newest.tree, target.path(), RestoreOptions::default()));
+        assert!(scene.proxy.heal() > 0);
+        let Ok(restored) = outcome else { continue };
+        for (name, content) in files(&scene.place.path("as-sealed")) {
+            let file = Path::new("source").join(&name);
+            let named = |problem: &Problem| problem.path.as_ref().is_some_and(|path| file.starts_with(path));
+            let excused = restored.problems.iter().any(named);
+            let found = fs::read(target.path().join("source").join(&name)).unwrap_or_default();
+            assert!(excused || found == content, "{times} {}", name.display());
+        }
+    }
+}
+
+#[test]
+fn lists() {
+    let mut scene = Scene::new("lists");
+    scene.keep_copy();
+    for harm in PASSING.into_iter().chain([Harm::Short, Harm::Bent]) {
+        assert_eq!(scene.survives_backup(Verb::List, harm, 2), 2, "{harm:?}");
+    }
+    for harm in [Harm::Status(500), Harm::Short, Harm::Bent, Harm::Reset] {
+        assert!(scene.fails_cleanly(Verb::List, harm).is_err(), "a list that {harm:?} was taken for one");
+    }
+    let denied = scene.fails_cleanly(Verb::List, Harm::Status(403)).unwrap_err();
+    assert!(denied.to_string().contains("s3:ListBucket"), "{denied}");
+    let missing = scene.fails_cleanly(Verb::List, Harm::Status(404)).unwrap_err();
+    assert!(!matches!(missing, Error::NotAVault { .. }), "{missing}");
+    // Well-formed and untrue: a seal may be refused, or happen and be whole.
+    for harm in [Harm::Lacking, Harm::Stale] {
+        for times in [1, 2, 3, 4, usize::MAX] {
+            scene.change();
+            scene.proxy.harm(Verb::List, harm, times);
+            let outcome = scene.try_backup(BRIEF);
+            assert!(scene.proxy.heal() > 0);
+            if outcome.is_ok() {
+                scene.keep_copy();
+            }
+            scene.all_sealed_is_whole(outcome.as_ref().ok());
+            scene.proxy.harm(Verb::List, harm, times);
+            let _ = scene.try_restore(BRIEF);
+            scene.proxy.heal();
+        }
+    }
+}
+
+#[test]
+fn a_list_of_many_pages_is_whole_or_an_error() {
+    let scene = Scene::new("pages");
+    let store = backend(options_at(&scene.prefix));
+    let written: u32 = 1010;
+    let all = written as usize;
+    std::thread::scope(|scope| {
+        for from in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                for n in (from..written).step_by(8).map(u32::to_le_bytes) {
+                    store.write(FileKind::Lock, &Id::of(&n).to_string(), &n).unwrap();
+                }
+            });
+        }
+    });
+    let far = backend(S3Options { timeout: PATIENT, ..scene.harmed(PATIENT) });
+    assert_eq!(far.list(FileKind::Lock).unwrap().len(), all);
+    for harm in [Harm::Lost, Harm::Status(503), Harm::Reset, Harm::Short, Harm::Bent] {
+        scene.proxy.harm(Verb::List, harm, 1);
+        assert_eq!(far.list(FileKind::Lock).unwrap().len(), all, "{harm:?}");
+        assert_eq!(scene.proxy.heal(), 1);
+    }
+    let far = backend(S3Options { timeout: BRIEF, ..scene.harmed(BRIEF) });
+    for harm in [Harm::Short, Harm::Status(500), Harm::Reset] {
+        scene.proxy.harm(Verb::List, harm, usize::MAX);
+        far.list(FileKind::Lock).unwrap_err();
+        scene.proxy.heal();
+    }
+}
+
+#[test]
+fn removals_and_questions() {
+    let mut scene = Scene::new("removals");
+    for harm in PASSING {
+        assert_eq!(scene.survives_backup(Verb::Delete, harm, 1), 1, "{harm:?}");
+    }
+    // A lock that cannot be removed does not make a seal undone.
+    for harm in [Harm::Status(403), Harm::Status(500)] {
+        scene.fails_cleanly(Verb::Delete, harm).unwrap();
+    }
+    let newest = scene.clean.snapshots().unwrap().pop().unwrap();
+    scene.proxy.harm(Verb::Delete, Harm::Status(403), usize::MAX);
+    let denied = scene.open(Duration::from_secs(5)).unwrap().forget(&newest.id).unwrap_err();
+    assert!(denied.to_string().contains("s3:DeleteObject"), "{denied}");
+    scene.proxy.harm(Verb::Delete, Harm::Lost, 2);
+    scene.open(PATIENT).unwrap().forget(&newest.id).unwrap();
+    assert_eq!(scene.proxy.heal(), 2);
+    // Is there a config? Whatever happens to the question, no second vault is made over the first.
+    for verb in [Verb::Head, Verb::List, Verb::Put] {
+        for harm in [Harm::Status(404), Harm::Status(403), Harm::Lacking, Harm::Lost, Harm::Timeout] {
+            scene.proxy.harm(verb, harm, usize::MAX);
+            let brief = Duration::from_millis(300);
+            let far = backend(S3Options { timeout: brief, ..scene.harmed(brief) });
+            assert!(Vault::init(far, &password(), options()).is_err(), "{verb:?} {harm:?}");
+            scene.proxy.heal();
+        }
+    }
+    scene.all_sealed_is_whole(None);
+}
+
+#[test]
+fn an_upload_that_was_bent_is_refused_by_its_checksum() {
+    let scene = Scene::new("bent-uploads");
+    let (small, large) = (random(10_000), random((5 << 20) + 20_000));
+    for checksum in [Checksum::Md5, Checksum::Crc32, Checksum::Crc32c, Checksum::Sha256] {
+        for (verb, bytes) in [(Verb::Put, &small), (Verb::Part, &large)] {
+            let far = backend(S3Options { part: 5 << 20, checksum, ..scene.harmed(PATIENT) });
+            scene.proxy.harm(verb, Harm::Bent, 1);
+            let name = Id::of(bytes).to_string();
+            far.write(FileKind::Pack, &name, bytes).unwrap();
+            assert_eq!(scene.proxy.heal(), 1, "{checksum:?} {verb:?}");
+            assert!(far.read(FileKind::Pack, &name).unwrap() == *bytes, "{checksum:?} {verb:?}");
+            far.remove(FileKind::Pack, &name).unwrap();
+        }
+    }
+}
