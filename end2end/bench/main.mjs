@@ -70,7 +70,7 @@ async function measure(place, { scale, rounds, chosen }) {
   };
   for (const line of [...facts.machine, ...facts.versions]) console.log(line);
 
-  const given = { place, tools, scale, rounds };
+  const given = { place, tools, scale, rounds, about: (line) => facts.data.push(line) };
   const trees = new Trees(given);
   const work = {
     first: () => trees.first(),
@@ -88,14 +88,16 @@ async function measure(place, { scale, rounds, chosen }) {
     facts.busy[job] = await othersBusy();
     console.log(`\n${job} (others keep ${percent(facts.busy[job])} of the processors busy)`);
     try {
-      results.push(...(await work[job]()));
+      for (const result of await work[job]()) {
+        if (result.failed) skipped.push(`${result.name} failed in ${result.job} and was left out: ${result.failed.split('\n').slice(0, 3).join(' ')}`);
+        else results.push(result);
+      }
     } catch (error) {
       if (error instanceof Stopped) throw error;
       console.error(`  ${job} failed: ${error.stack}`);
       failed.push(job);
     }
   }
-  if (trees.about) facts.data.push(`the tree: files of this machine's /usr, ${trees.about}`);
   return { results, facts, failed };
 }
 

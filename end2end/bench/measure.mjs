@@ -90,7 +90,7 @@ export const median = (values) => {
  *
  * A contestant has `name`, `role` (ours, peer, limit), `run(round)` that gives a cost and its `command`, and may have
  * `prepare(round)` and `after(round)`, which are not measured; `after` may give the bytes that are stored.
- * A peer that fails is left out from there on and says why; where we fail, the job fails.
+ * A peer that fails is left out from there on, and `failed` in its result says why; where we fail, the job fails.
  */
 export async function compare(job, contestants, { rounds, before = async () => {}, warmUp = true }) {
   const results = contestants.map(({ name, role }) => ({ job, name, role, runs: [] }));
@@ -115,7 +115,7 @@ export async function compare(job, contestants, { rounds, before = async () => {
       }
     }
   }
-  return results.filter((result) => result.runs.length > 0);
+  return results;
 }
 
 export const seconds = (value) => `${value.toFixed(value < 10 ? 2 : 1)} s`;

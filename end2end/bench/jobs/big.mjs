@@ -3,13 +3,14 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { makeBigFile } from '../data.mjs';
-import { compare, warm } from '../measure.mjs';
+import { compare, megabytes, storedBytes, warm } from '../measure.mjs';
 
-export async function big({ place, tools, scale, rounds }) {
+export async function big({ place, tools, scale, rounds, about }) {
   const folder = join(place.disk, 'big');
   const file = join(folder, 'image');
   mkdirSync(folder);
   makeBigFile(file, Math.round((4e9 * scale) / 100));
+  about(`the big file: ${megabytes(await storedBytes(file))}, its mebibytes in turn noise and text of random words`);
   const contestants = tools.map((tool) => {
     let repository;
     return {

@@ -8,11 +8,12 @@ import { compare, timed } from '../measure.mjs';
 
 export const example = process.env.HOLDFAST_VAULT_EXAMPLE ?? join(checkout, 'target/release/examples/vault');
 
-export async function list({ place, tools, scale, rounds }) {
+export async function list({ place, tools, scale, rounds, about }) {
   if (!existsSync(example)) {
     throw new Error(`${example} is missing; cargo build --release --locked -p holdfast-vault --example vault`);
   }
   const count = 100 * scale;
+  about(`the list: ${count.toLocaleString('en')} snapshots of one empty tree`);
   const fast = join(place.tmpfs, 'many'); // made where a flush costs nothing, then moved
   const folder = join(place.disk, 'many');
   mkdirSync(folder);

@@ -3,13 +3,13 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { changeOnePercent, makeTree } from '../data.mjs';
-import { compare, megabytes, shell, storedBytes, warm } from '../measure.mjs';
+import { Stopped, compare, megabytes, shell, storedBytes, warm } from '../measure.mjs';
 import { empty, limit } from '../peers.mjs';
 
 /** The tree, and one repository of each tool that already holds it. */
 export class Trees {
-  constructor({ place, tools, scale, rounds }) {
-    Object.assign(this, { place, tools, scale, rounds });
+  constructor({ place, tools, scale, rounds, about }) {
+    Object.assign(this, { place, tools, scale, rounds, about });
     this.tree = join(place.disk, 'tree');
     this.kept = new Map();
   }
@@ -17,8 +17,8 @@ export class Trees {
   async data() {
     if (existsSync(this.tree)) return;
     const files = await makeTree(this.tree, this.scale);
-    this.about = `${files.toLocaleString('en')} files, ${megabytes(await storedBytes(this.tree))} with their folders`;
-    console.log(`  the tree: ${this.about}`);
+    const size = megabytes(await storedBytes(this.tree));
+    this.about(`the tree: ${files.toLocaleString('en')} files of this machine's /usr, ${size} with their folders`);
   }
 
   /** Each time into a new repository, which is made beforehand; the last one is kept for the other jobs. */
@@ -77,6 +77,7 @@ export class Trees {
     const contestants = [];
     for (const tool of this.tools) {
       const repository = await this.holding(tool);
+      if (!repository) continue;
       await repository.prepareRestore(this.tree, target);
       contestants.push({
         name: tool.name,
@@ -114,6 +115,7 @@ export class Trees {
     const contestants = [];
     for (const tool of this.tools) {
       const repository = await this.holding(tool);
+      if (!repository) continue;
       let stored = await repository.stored();
       contestants.push({
         name: tool.name,
@@ -136,12 +138,20 @@ export class Trees {
     return repository;
   }
 
-  /** A repository that holds the tree, from the job `first` or made now. */
+  /** A repository that holds the tree, from the job `first` or made now; nothing where a peer cannot make one. */
   async holding(tool) {
     if (this.kept.has(tool)) return this.kept.get(tool);
-    const repository = await this.begin(tool);
-    await repository.backup(this.tree);
-    return repository;
+    try {
+      const repository = await this.begin(tool);
+      await repository.backup(this.tree);
+      return repository;
+    } catch (error) {
+      if (error instanceof Stopped || tool.role === 'ours') throw error;
+      console.log(`  ${tool.name} failed and is left out: ${error.message}`);
+      await this.kept.get(tool)?.drop();
+      this.kept.delete(tool);
+      return null;
+    }
   }
 
   async drop() {
