@@ -46,6 +46,11 @@
 //! `packs_to_delete`, and the storage a grace later, when all snapshots have been read again. A writer that stood still
 //! meanwhile refuses its seal or finds everything there; what a stopped restic relied on comes back.
 //!
+//! # Checking and repairing
+//! [`Vault::check`] believes no memory: it follows all snapshots and holds packs against the index, wholly or a share
+//! a day, and names the snapshots that damage touches. [`Vault::repair`] makes the index anew from the packs, saves what
+//! is sound in damaged ones, and lists, replaces or forgets what cannot be whole again. Neither removes a pack.
+//!
 //! # What always holds
 //! - A snapshot names only trees that are durable, and these only blobs that are, in packs that an index lists.
 //! - No byte is given out whose blob's hash was not verified.

@@ -151,8 +151,14 @@ impl<'a, 'b> Apply<'a, 'b> {
             let file: IndexJson = vault.load(FileKind::Index, &id.to_string())?;
             self.sort(file, now, &mut rewrite);
         }
-        self.write(&rewrite.json)?;
-        self.still_held()?;
+        let new = self.write(&rewrite.json)?;
+        if let Err(halt) = self.still_held() {
+            // Others have worked here since: what it says may be of yesterday. The old files still say it all.
+            if let Some(new) = new {
+                vault.backend.remove(FileKind::Index, &new.to_string())?;
+            }
+            return Err(halt);
+        }
         for id in files {
             vault.backend.remove(FileKind::Index, &id.to_string())?;
             self.survey.census.files.retain(|file| file.id != *id);
@@ -213,13 +219,15 @@ impl<'a, 'b> Apply<'a, 'b> {
         Ok(())
     }
 
-    fn write(&mut self, json: &IndexJson) -> Result<(), Halt> {
-        if !json.is_empty() {
-            self.still_held()?;
-            let (id, _) = self.prune.vault.save(FileKind::Index, json)?;
-            self.survey.census.files.push(File { id, blobs: json.blobs(), packs: Vec::new() });
+    /// Gives the new file's name, if there was anything to write.
+    fn write(&mut self, json: &IndexJson) -> Result<Option<Id>, Halt> {
+        if json.is_empty() {
+            return Ok(None);
         }
-        Ok(())
+        self.still_held()?;
+        let (id, _) = self.prune.vault.save(FileKind::Index, json)?;
+        self.survey.census.files.push(File { id, blobs: json.blobs(), packs: Vec::new() });
+        Ok(Some(id))
     }
 
     fn remove(&mut self, packs: &[(PackId, u64)]) -> Result<(), Halt> {

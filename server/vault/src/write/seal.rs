@@ -101,7 +101,12 @@ pub(super) fn publish(mut writer: Writer) -> Result<Vec<PackJson>, Error> {
         core.vault.verify_pack(pack)?;
     }
     writer.lock.still_held()?;
-    write_index(&core.vault, packs.clone())?;
+    let (files, _) = write_index(&core.vault, packs.clone())?;
+    if let Err(error) = writer.lock.still_held() {
+        let written: Vec<PackId> = packs.iter().map(|pack| pack.id).collect();
+        withdraw(&core.vault, &files, &written);
+        return Err(error);
+    }
     Ok(packs)
 }
 
