@@ -227,7 +227,8 @@ mod tests {
         let id = Id::of(b"pack");
         let json = format!(
             r#"{{"supersedes":["{id}"],"packs":null,"packs_to_delete":[
-                {{"id":"{id}","blobs":[],"time":"2026-11-21T16:30:00.123456789+01:00","size":77}},
+                {{"id":"{id}","time":"2026-11-21T16:30:00.123456789+01:00","size":77,"blobs":[
+                    {{"id":"{id}","type":"data","offset":0,"length":45,"uncompressed_length":null}}]}},
                 {{"id":"{id}","blobs":null,"time":"some day"}},{{"id":"{id}","blobs":[]}}]}}"#
         );
         let index: IndexJson = serde_json::from_str(&json).unwrap();
@@ -235,7 +236,7 @@ mod tests {
         let times: Vec<_> =
             index.packs_to_delete.iter().map(|pack| pack.time.map(OffsetDateTime::unix_timestamp)).collect();
         assert_eq!(times, [Some(1_795_275_000), None, None]);
-        assert_eq!(index.packs_to_delete[0].file_size(), 77);
+        assert_eq!((index.packs_to_delete[0].file_size(), index.packs_to_delete[0].blobs[0].raw()), (77, 13));
         // What restic reads is as it was before there were marks.
         let plain = IndexJson { packs: vec![PackJson::new(id, Vec::new())], ..IndexJson::default() };
         assert_eq!(serde_json::to_string(&plain).unwrap(), format!(r#"{{"packs":[{{"id":"{id}","blobs":[]}}]}}"#));

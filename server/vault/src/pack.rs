@@ -25,8 +25,18 @@ pub(crate) struct Blob {
     /// Sealed, with IV and MAC.
     pub length: u32,
     /// Length before compression; 0 for a blob that is stored as it is.
-    #[serde(default, rename = "uncompressed_length", skip_serializing_if = "is_zero")]
+    #[serde(
+        default,
+        rename = "uncompressed_length",
+        skip_serializing_if = "is_zero",
+        deserialize_with = "zero_if_null"
+    )]
     pub packed_from: u32,
+}
+
+/// rustic writes `null` for a blob that is stored as it is.
+fn zero_if_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    Ok(Option::<u32>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 fn is_zero(value: &u32) -> bool {
