@@ -55,6 +55,8 @@ pub enum Harm {
 struct Rule {
     verb: Verb,
     harm: Harm,
+    /// So many pass before it begins.
+    spared: usize,
     times: usize,
 }
 
@@ -102,7 +104,12 @@ impl Proxy {
 
     /// The next so many requests of this verb come to harm.
     pub fn harm(&self, verb: Verb, harm: Harm, times: usize) {
-        *self.state.rule.lock().unwrap() = Some(Rule { verb, harm, times });
+        self.harm_after(0, verb, harm, times);
+    }
+
+    /// So many pass, and those that follow come to harm.
+    pub fn harm_after(&self, spared: usize, verb: Verb, harm: Harm, times: usize) {
+        *self.state.rule.lock().unwrap() = Some(Rule { verb, harm, spared, times });
         self.state.harmed.store(0, Ordering::SeqCst);
     }
 
@@ -143,6 +150,10 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, i
     let harm = {
         let mut rule = state.rule.lock().unwrap();
         match &mut *rule {
+            Some(rule) if rule.verb == verb && rule.spared > 0 => {
+                rule.spared -= 1;
+                None
+            }
             Some(rule) if rule.verb == verb && rule.times > 0 => {
                 rule.times -= 1;
                 state.harmed.fetch_add(1, Ordering::SeqCst);

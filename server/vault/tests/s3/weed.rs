@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use holdfast_vault::{S3Options, SecretKey};
 
+use super::support::random;
+
 pub const BUCKET: &str = "holdfast";
 pub const KEY: &str = "AKIDHOLDFAST";
 pub const SECRET: &str = "very-secret-holdfast";
@@ -64,10 +66,7 @@ fn start() -> Weed {
     ];
     let config = dir.join("s3.json");
     std::fs::write(&config, serde_json::json!({ "identities": identities }).to_string()).unwrap();
-    // All are held until all are known, so that they differ.
-    let held: Vec<TcpListener> = (0..9).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let ports: Vec<u16> = held.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
-    drop(held);
+    let ports = free_ports();
     let names = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"];
     let mut args: Vec<String> = names.iter().zip(&ports).map(|(name, port)| format!("-{name}={port}")).collect();
     args.extend([format!("-s3.port={}", ports[6]), format!("-s3.port.grpc={}", ports[7])]);
@@ -121,6 +120,18 @@ pub fn client(port: u16) -> aws_sdk_s3::Client {
         .credentials_provider(aws_sdk_s3::config::Credentials::new(KEY, SECRET, None, None, "test"))
         .build();
     aws_sdk_s3::Client::from_conf(config)
+}
+
+/// Nine ports that are free now, and that no outgoing connection is given before the store has them: the system takes
+/// those from 32768 on.
+fn free_ports() -> Vec<u16> {
+    let mut held = Vec::new();
+    while held.len() < 9 {
+        let [high, low]: [u8; 2] = random(2).try_into().unwrap();
+        let port = 20_000 + u16::from_be_bytes([high, low]) % 12_000;
+        held.extend(TcpListener::bind(("127.0.0.1", port)).ok());
+    }
+    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
 /// A certification authority of this test run, and a certificate of it for loopback.
