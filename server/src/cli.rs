@@ -9,6 +9,7 @@ use clap::Parser;
 
 mod apply;
 mod arguments;
+mod bucket;
 mod checkpoint;
 mod client;
 mod completions;

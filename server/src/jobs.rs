@@ -5,12 +5,14 @@
 //! | [`worker`], [`hold`], [`recorder`] | one run in a worker's hands: lease, cancellation, events, and its end |
 //! | [`create`], [`seal`], [`drill`], [`verify`], [`restore`] | what each kind of run does |
 //! | [`facts`] | what became true after a seal, on its way into the vault |
+//! | [`prune`] | what no checkpoint needs any more leaves its vault |
 //! | [`care`] | what an earlier process left, leases, samples |
 
 use std::{path::PathBuf, sync::Arc};
 
 use holdfast_engine::{Allow, Tools};
-use holdfast_model::id::CheckpointId;
+use holdfast_model::id::{CheckpointId, VaultId};
+use holdfast_vault::PruneReport;
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::{JoinHandle, JoinSet},
@@ -24,6 +26,7 @@ mod drill;
 mod facts;
 mod hold;
 mod job;
+mod prune;
 mod recorder;
 mod restore;
 mod seal;
@@ -37,6 +40,7 @@ use crate::{
     vaults::{Vaults, VaultsError, blocking},
 };
 pub use choose::choose;
+pub(crate) use prune::told;
 
 /// Why something asked of the desk was not done.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,15 @@ struct Inner {
     settings: DeskSettings,
     /// Held while facts are appended to a vault.
     facts: Mutex<()>,
+}
+
+/// Whoever no longer waits for something does not want it.
+struct StopOnDrop(holdfast_vault::Cancel);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// One file of a checkpoint, opened.
@@ -163,6 +176,16 @@ impl Desk {
         facts::append_all(self).await;
         self.store().sample().await?;
         Ok(())
+    }
+
+    /// Takes out of a vault what no checkpoint needs any more; audited. Dropped, it stops at its next safe point.
+    ///
+    /// # Errors
+    /// When the vault cannot be read, or lacks a snapshot that the catalogue knows: then nothing is removed.
+    pub async fn prune(&self, vault: &VaultId, by: &str) -> Result<PruneReport, DeskError> {
+        let cancel = holdfast_vault::Cancel::new();
+        let _stop = StopOnDrop(cancel.clone());
+        Ok(prune::prune(self, vault, by, cancel).await?)
     }
 
     /// Opens one file of a checkpoint's tree, by its path from the root (`files/uploads/a.txt`); audited.

@@ -40,7 +40,7 @@ pub use live::Live;
 pub use queue::{ATTEMPTS, HEARTBEAT, LEASE};
 pub use rows::{
     AppliedComponent, AppliedDefinition, AppliedView, Beat, CheckpointFilter, CheckpointRow, Claim, CredentialRow,
-    EnvironmentRow, NewRun, ProjectRow, Publication, RunFilter, RunRow, VaultRow,
+    EnvironmentRow, NewRun, NewVault, ProjectRow, Publication, RunFilter, RunRow, VaultRow,
 };
 pub use rules::{Refusal, Standing, may_delete};
 

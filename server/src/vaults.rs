@@ -6,18 +6,21 @@ use std::{
     sync::Arc,
 };
 
-use holdfast_model::{id::VaultId, name::Name};
-use holdfast_vault::{Backend, Error as VaultError, LocalBackend, Password, Vault, VaultOptions};
+use holdfast_model::{id::VaultId, name::Name, request::BucketAccess, view::Trial};
+use holdfast_vault::{Error as VaultError, Password, Vault, VaultOptions};
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use crate::{
     keys::{KeyError, ServerKey},
-    store::{ProjectRow, Store, StoreError, VaultRow},
+    store::{NewVault, ProjectRow, Store, StoreError, VaultRow},
 };
+use place::Place;
 
 pub(crate) mod contents;
 pub(crate) mod foreign;
 mod kit;
+pub(crate) mod place;
 pub(crate) mod tags;
 
 /// Why a vault cannot be used.
@@ -40,6 +43,14 @@ pub enum VaultsError {
     /// A blocking thread was lost.
     #[error("a thread of the vault stopped: {0}")]
     Thread(String),
+    /// Its storage cannot do what a vault needs.
+    #[error("{location} cannot hold a vault: {}", failures(.trials))]
+    Unfit {
+        /// Where it was to be.
+        location: String,
+        /// What it was tried with.
+        trials: Vec<Trial>,
+    },
     /// What is stored for it cannot be shown.
     #[error("the vault's {0} is not text")]
     NotText(&'static str),
@@ -72,9 +83,19 @@ pub struct Vaults {
     open: Arc<Mutex<HashMap<VaultId, OpenVault>>>,
 }
 
+fn failures(trials: &[Trial]) -> String {
+    let failed = trials.iter().filter(|trial| trial.required && !trial.works);
+    failed.map(|trial| format!("{}: {}", trial.name, trial.message)).collect::<Vec<_>>().join("; ")
+}
+
 /// What a wrapped password is bound to.
 fn purpose(id: &VaultId) -> String {
     format!("vault:{id}")
+}
+
+/// What the wrapped way into a bucket is bound to.
+fn access_purpose(id: &VaultId) -> String {
+    format!("vault-access:{id}")
 }
 
 impl Vaults {
@@ -137,15 +158,16 @@ impl Vaults {
     ///
     /// # Errors
     /// When there is no vault, the password opens none of its keys, or the key file cannot be one.
-    pub async fn open_unknown(
+    pub(crate) async fn open_unknown(
         &self,
-        location: &str,
+        place: &Place,
         password: &Password,
         key: Option<(String, Vec<u8>)>,
     ) -> Result<Vault, VaultsError> {
-        let (place, password, options) = (location.to_owned(), password.clone(), self.options.clone());
+        let (place, password, options) = (place.clone(), password.clone(), self.options.clone());
+        let location = place.location();
         tokio::task::spawn_blocking(move || {
-            let storage: Arc<dyn Backend> = Arc::new(LocalBackend::open(&place)?);
+            let storage = place.open()?;
             if let Some((name, content)) = key {
                 holdfast_vault::put_key_back(&*storage, &name, &content)?;
             }
@@ -153,25 +175,77 @@ impl Vaults {
         })
         .await
         .map_err(|error| VaultsError::Thread(error.to_string()))?
-        .map_err(|source| at(location, source))
+        .map_err(|source| at(&location, source))
     }
 
     /// Makes a vault that was opened the project's own.
     ///
     /// # Errors
     /// When the project has another one already.
-    pub async fn adopt(
+    pub(crate) async fn adopt(
         &self,
         by: &str,
         project: &Name,
-        location: &str,
         password: &Password,
+        access: Option<&BucketAccess>,
         vault: Vault,
     ) -> Result<OpenVault, VaultsError> {
-        let wrap = |id: &VaultId| self.key.wrap(&purpose(id), password.expose().as_bytes());
-        let row = self.store.adopt_vault(by, project, location, wrap).await?;
+        let location = vault.location();
+        let wrap = |id: &VaultId| self.wrapped(id, password, access);
+        let row = self.store.adopt_vault(by, project, &location, wrap).await?;
         let mut open = self.open.lock().await;
         Ok(open.entry(row.id.clone()).or_insert(OpenVault { id: row.id, vault }).clone())
+    }
+
+    /// Makes a new vault at a place of one's choice, for a project that has none; its storage is tried first.
+    ///
+    /// # Errors
+    /// [`VaultsError::Unfit`] with all that it was tried with; when the project has a vault already.
+    pub(crate) async fn add(
+        &self,
+        by: &str,
+        project: &Name,
+        place: Place,
+        access: Option<&BucketAccess>,
+    ) -> Result<(OpenVault, Vec<Trial>), VaultsError> {
+        let location = place.location();
+        let trials = tokio::task::spawn_blocking(move || place.trials())
+            .await
+            .map_err(|error| VaultsError::Thread(error.to_string()))?
+            .map_err(|error| at(&location, error.into()))?;
+        if trials.iter().any(|trial| trial.required && !trial.works) {
+            return Err(VaultsError::Unfit { location, trials });
+        }
+        let password = Password::generate().map_err(|source| at(&location, source))?;
+        let mut open = self.open.lock().await;
+        let row = self.store.add_vault(by, project, &location, |id| self.wrapped(id, &password, access)).await?;
+        let vault = self.enter(row).await?;
+        open.insert(vault.id.clone(), vault.clone());
+        Ok((vault, trials))
+    }
+
+    /// The secrets of a vault as the catalogue keeps them.
+    fn wrapped(&self, id: &VaultId, password: &Password, access: Option<&BucketAccess>) -> Result<NewVault, KeyError> {
+        let access = match access {
+            Some(access) => {
+                let plain = Zeroizing::new(serde_json::to_vec(access).unwrap_or_default());
+                Some(self.key.wrap(&access_purpose(id), &plain)?)
+            }
+            None => None,
+        };
+        Ok(NewVault { password: self.key.wrap(&purpose(id), password.expose().as_bytes())?, access })
+    }
+
+    /// Where a vault of the catalogue lies.
+    fn place(&self, row: &VaultRow) -> Result<Place, VaultsError> {
+        let access: Option<BucketAccess> = match &row.access {
+            Some(wrapped) => {
+                let plain = self.key.unwrap(&access_purpose(&row.id), wrapped)?;
+                Some(serde_json::from_slice(&plain).map_err(|_| VaultsError::NotText("access"))?)
+            }
+            None => None,
+        };
+        Place::read(&row.location, access.as_ref()).map_err(|source| at(&row.location, source))
     }
 
     /// Removes the locks that dead processes of this host left in any vault; gives how many.
@@ -198,18 +272,14 @@ impl Vaults {
         let location = self.folder.join(project.name.as_str());
         let location = location.display().to_string();
         let password = Password::generate().map_err(|source| at(&location, source))?;
-        let row = self
-            .store
-            .begin_vault(&project.id, &location, |id| self.key.wrap(&purpose(id), password.expose().as_bytes()))
-            .await?;
-        Ok(row)
+        Ok(self.store.begin_vault(&project.id, &location, |id| self.wrapped(id, &password, None)).await?)
     }
 
     /// Opens it; one whose making was interrupted is made completely first.
     async fn enter(&self, row: VaultRow) -> Result<OpenVault, VaultsError> {
         let password = self.password(&row)?;
-        let (location, options, ready) = (row.location.clone(), self.options.clone(), row.ready);
-        let vault = tokio::task::spawn_blocking(move || open_or_complete(&location, &password, options, ready))
+        let (place, options, ready) = (self.place(&row)?, self.options.clone(), row.ready);
+        let vault = tokio::task::spawn_blocking(move || open_or_complete(&place, &password, options, ready))
             .await
             .map_err(|error| VaultsError::Thread(error.to_string()))?
             .map_err(|source| at(&row.location, source))?;
@@ -231,17 +301,16 @@ fn at(location: &str, source: VaultError) -> VaultsError {
 }
 
 fn open_or_complete(
-    location: &str,
+    place: &Place,
     password: &Password,
     options: VaultOptions,
     ready: bool,
 ) -> Result<Vault, VaultError> {
-    let backend = |found: Result<LocalBackend, _>| -> Result<Arc<dyn Backend>, VaultError> { Ok(Arc::new(found?)) };
     if ready {
-        return Vault::open(backend(LocalBackend::open(location))?, password, options);
+        return Vault::open(place.open()?, password, options);
     }
     // What an interrupted start left opens with the same password, or is begun again.
-    let storage = backend(LocalBackend::create(location))?;
+    let storage = place.create()?;
     match Vault::init(storage.clone(), password, options.clone()) {
         Err(VaultError::AlreadyAVault { .. }) => Vault::open(storage, password, options),
         made => made,

@@ -250,6 +250,20 @@ pub fn selects(selector: &str, name: &str, kind: Kind) -> bool {
     name == selector || kind.as_str() == word || kind.component_type().as_str() == word
 }
 
+words!(/// The checksum that goes with every upload into a bucket; stores differ in what they take.
+    Checksum, "checksum" {
+    /// For stores that refuse a request with one.
+    None = "none",
+    /// `Content-MD5`.
+    Md5 = "md5",
+    /// CRC-32.
+    Crc32 = "crc32",
+    /// CRC-32C.
+    Crc32c = "crc32c",
+    /// SHA-256, which we have in any case.
+    Sha256 = "sha256",
+});
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use holdfast_model::{
     id::EnvironmentId,
     manifest::Manifest,
     name::Name,
-    request::AdoptVault,
+    request::{AdoptVault, BucketAccess},
     view::{Adopted, AdoptedEnvironment, EnvironmentRef},
 };
 use holdfast_vault::{Error as VaultError, Password, Vault};
@@ -21,6 +21,7 @@ use crate::{
         OpenVault, VaultsError, blocking,
         contents::{self, Contents, Sealed},
         foreign,
+        place::Place,
     },
 };
 
@@ -41,12 +42,13 @@ impl Actions {
         let password = Password::new(request.password);
         let key = request.key.map(|key| (key.name, key.content.into_bytes()));
         let vaults = self.0.desk.vaults();
-        let vault = vaults.open_unknown(&request.location, &password, key).await.map_err(refused)?;
+        let place = place(&request.location, request.bucket.as_ref())?;
+        let vault = vaults.open_unknown(&place, &password, key).await.map_err(refused)?;
         let location = vault.location();
         let mut contents = blocking(vault.clone(), contents::read).await?;
         let project = project(request.project, &contents)?;
         let foreign = self.foreign(&vault, &mut contents, &project).await?;
-        let open = vaults.adopt(&caller.name, &project, &location, &password, vault).await?;
+        let open = vaults.adopt(&caller.name, &project, &password, request.bucket.as_ref(), vault).await?;
         let (environments, ids) = self.environments_of(caller, &open, &mut contents, &foreign, &project).await?;
 
         let sealed = contents.checkpoints.into_iter().chain(foreign.into_iter().map(|(sealed, _)| sealed));
@@ -203,12 +205,18 @@ fn project(asked: Option<Name>, contents: &Contents) -> Result<Name, ActionError
     }
 }
 
+/// Reads a location.
+pub(super) fn place(location: &str, access: Option<&BucketAccess>) -> Result<Place, ActionError> {
+    Place::read(location, access).map_err(|error| ActionError::invalid("location", error.to_string()))
+}
+
 /// What the caller can mend is said to be so.
-fn refused(error: VaultsError) -> ActionError {
+pub(super) fn refused(error: VaultsError) -> ActionError {
     let at = match &error {
         VaultsError::Vault { source: VaultError::WrongPassword, .. } => "password",
         VaultsError::Vault { source: VaultError::Refused(_), .. } => "key",
-        VaultsError::Vault { source: VaultError::NotAVault { .. } | VaultError::Backend(_), .. } => "location",
+        VaultsError::Vault { source: VaultError::NotAVault { .. } | VaultError::Backend(_), .. }
+        | VaultsError::Unfit { .. } => "location",
         _ => return error.into(),
     };
     let message = error.to_string();

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use holdfast_model::{
     id::RunId,
+    name::Name,
     problem::Problem,
-    request::{AdoptVault, CreateCheckpoint, RestoreCheckpoint},
+    request::{AddVault, AdoptVault, CreateCheckpoint, RestoreCheckpoint},
     secret::Secret,
-    view::{Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, RecoveryKit, RunView},
+    view::{
+        AddedVault, Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, Pruned,
+        RecoveryKit, RunView, VaultView,
+    },
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -184,12 +188,24 @@ impl Client {
         self.send(request.timeout(ANSWER_WITHIN)).await.map(drop)
     }
 
-    /// `POST /v1/vaults/adopt`.
+    /// `POST /v1/vaults/{project}/prune`; it takes as long as it takes.
+    pub async fn prune(&self, project: &str) -> Result<Pruned, Failure> {
+        self.read_late(self.http.post(self.url(&["vaults", project, "prune"])?)).await
+    }
+
+    /// `GET /v1/vaults`.
+    pub async fn vaults(&self) -> Result<Vec<VaultView>, Failure> {
+        self.get(&["vaults"], &[]).await
+    }
+
+    /// `POST /v1/vaults/{project}`.
+    pub async fn add_vault(&self, project: &Name, request: &AddVault) -> Result<AddedVault, Failure> {
+        self.read(self.http.post(self.url(&["vaults", project.as_str()])?).json(request)).await
+    }
+
+    /// `POST /v1/vaults`.
     pub async fn adopt(&self, request: &AdoptVault) -> Result<Adopted, Failure> {
-        // As long as the vault takes to be read.
-        let response = self.send(self.http.post(self.url(&["vaults", "adopt"])?).json(request)).await?;
-        let bytes = response.bytes().await.map_err(|error| self.broken(&error))?;
-        serde_json::from_slice(&bytes).map_err(|error| self.odd(format!("its answer: {error}")))
+        self.read_late(self.http.post(self.url(&["vaults"])?).json(request)).await
     }
 
     /// `GET /v1/environments/{env}/confirmation`.
@@ -229,6 +245,13 @@ impl Client {
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
         let response = self.send(request.timeout(ANSWER_WITHIN)).await?;
+        let bytes = response.bytes().await.map_err(|error| self.broken(&error))?;
+        serde_json::from_slice(&bytes).map_err(|error| self.odd(format!("its answer: {error}")))
+    }
+
+    /// For what may take hours: only the connection's end is the end.
+    async fn read_late<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
+        let response = self.send(request.timeout(Duration::from_secs(24 * 3600))).await?;
         let bytes = response.bytes().await.map_err(|error| self.broken(&error))?;
         serde_json::from_slice(&bytes).map_err(|error| self.odd(format!("its answer: {error}")))
     }

@@ -1,28 +1,62 @@
-//! `holdfast vault`: what is needed to read a vault without Holdfast, and adopting one that exists.
+//! `holdfast vault`: which vaults there are, making one at a place of one's choice, adopting one that exists, and what is
+//! needed to read one without Holdfast.
 
 use std::{io::Read as _, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use holdfast_model::{
     name::Name,
-    request::{AdoptVault, KeyFile},
+    request::{AddVault, AdoptVault, KeyFile},
+    size,
     view::{Adopted, RecoveryKit},
 };
 
 use super::{
-    Ending, confirm,
+    Ending,
+    bucket::BucketArguments,
+    confirm,
     failure::Failure,
-    print::text::{count, plain},
+    print::{
+        table::Table,
+        text::{count, plain},
+    },
     session::Session,
 };
 
 /// What `vault` can do.
 #[derive(Debug, Subcommand)]
 pub enum VaultCommand {
+    /// List all vaults
+    List,
+    /// Make a project's vault in a bucket or in a folder of the server's host, before its first checkpoint
+    Add(AddArguments),
     /// Print location, password, key file and commands: enough to restore with stock restic alone
     RecoveryKit(KitArguments),
+    /// Take out what no checkpoint needs any more; the server does so once a day by itself
+    Prune(PruneArguments),
     /// Make the checkpoints of a vault visible here: one of ours, or a plain restic repository
     Adopt(AdoptArguments),
+}
+
+/// Options of `vault prune`.
+#[derive(Debug, Args)]
+pub struct PruneArguments {
+    /// The project that the vault belongs to
+    #[arg(value_name = "PROJECT")]
+    project: String,
+}
+
+/// Options of `vault add`.
+#[derive(Debug, Args)]
+pub struct AddArguments {
+    /// The project; made where there is none
+    #[arg(value_name = "PROJECT")]
+    project: Name,
+    /// s3://bucket/prefix, or a path on the server's host
+    #[arg(value_name = "LOCATION")]
+    location: String,
+    #[command(flatten)]
+    bucket: BucketArguments,
 }
 
 /// Options of `vault adopt`.
@@ -40,6 +74,8 @@ pub struct AdoptArguments {
     /// The project that it becomes the vault of [default: the one that its checkpoints name]
     #[arg(long, value_name = "NAME")]
     project: Option<Name>,
+    #[command(flatten)]
+    bucket: BucketArguments,
 }
 
 /// Options of `vault recovery-kit`.
@@ -54,8 +90,71 @@ pub struct KitArguments {
 pub async fn run(session: &Session<'_>, command: VaultCommand) -> Result<Ending, Failure> {
     match command {
         VaultCommand::RecoveryKit(arguments) => recovery_kit(session, arguments).await,
+        VaultCommand::Prune(arguments) => prune(session, arguments).await,
+        VaultCommand::List => list(session).await,
+        VaultCommand::Add(arguments) => add(session, arguments).await,
         VaultCommand::Adopt(arguments) => adopt(session, arguments).await,
     }
+}
+
+async fn list(session: &Session<'_>) -> Result<Ending, Failure> {
+    let vaults = session.client()?.vaults().await?;
+    let output = session.output;
+    if output.is_json() {
+        output.json(&vaults)?;
+        return Ok(Ending::Done);
+    }
+    if vaults.is_empty() {
+        output.note(
+            "There is no vault yet; a project's first checkpoint makes one, or: holdfast vault add PROJECT LOCATION",
+        )?;
+        return Ok(Ending::Done);
+    }
+    let mut table = Table::new(&["PROJECT", "STORED", "RECOVERY KIT", "LOCATION"]).right(&[1]);
+    for vault in &vaults {
+        let kit = if vault.recovery_kit_confirmed { "stored" } else { "not confirmed" };
+        let location = plain(&vault.location).into_owned();
+        table.row(vec![vault.project.to_string(), size::display(vault.stored), kit.to_owned(), location]);
+    }
+    output.line(table.render())?;
+    Ok(Ending::Done)
+}
+
+async fn prune(session: &Session<'_>, arguments: PruneArguments) -> Result<Ending, Failure> {
+    let output = session.output;
+    output.note("Looking for what no checkpoint needs; Ctrl-C stops it at the next safe point …")?;
+    let pruned = session.client()?.prune(&arguments.project).await?;
+    if output.is_json() {
+        output.json(&pruned)?;
+    } else {
+        output.line(plain(&pruned.message))?;
+    }
+    Ok(if pruned.whole { Ending::Done } else { Ending::Not })
+}
+
+async fn add(session: &Session<'_>, arguments: AddArguments) -> Result<Ending, Failure> {
+    let bucket = arguments.bucket.read(&arguments.location)?;
+    let request = AddVault { location: absolute(arguments.location)?, bucket };
+    if request.bucket.is_some() {
+        session.output.note("Trying the bucket …")?;
+    }
+    let added = session.client()?.add_vault(&arguments.project, &request).await?;
+    let output = session.output;
+    if output.is_json() {
+        output.json(&added)?;
+        return Ok(Ending::Done);
+    }
+    for trial in &added.trials {
+        let mark = if trial.works { "✓" } else { "–" };
+        output.line(format!("  {mark} {:<16} {}", trial.name, plain(&trial.message)))?;
+    }
+    output.line(format!(
+        "The vault of project {} is at {}.\nStore its recovery kit elsewhere: holdfast vault recovery-kit {}",
+        added.vault.project,
+        plain(&added.vault.location),
+        added.vault.project
+    ))?;
+    Ok(Ending::Done)
 }
 
 async fn adopt(session: &Session<'_>, arguments: AdoptArguments) -> Result<Ending, Failure> {
@@ -70,7 +169,8 @@ async fn adopt(session: &Session<'_>, arguments: AdoptArguments) -> Result<Endin
     };
     let location = arguments.location.or_else(|| kit.as_ref().map(|kit| kit.repository.clone())).unwrap_or_default();
     let key = kit.map(|kit| KeyFile { name: kit.key_name, content: kit.key_file });
-    let request = AdoptVault { location: absolute(location)?, password, project: arguments.project, key };
+    let bucket = arguments.bucket.read(&location)?;
+    let request = AdoptVault { location: absolute(location)?, password, bucket, project: arguments.project, key };
     session.output.note("Reading the vault; one with many checkpoints takes a while …")?;
     let adopted = session.client()?.adopt(&request).await?;
     let output = session.output;

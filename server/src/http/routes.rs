@@ -86,7 +86,10 @@ impl Table {
         table.add(&get, "/v1/runs/{id}", Bearer, v1::run);
         table.add(&post, "/v1/runs/{id}/cancel", Bearer, v1::cancel);
         table.add(&get, "/v1/runs/{id}/events", Bearer, stream::events);
-        table.add(&post, "/v1/vaults/adopt", HostCredential, v1::adopt);
+        table.add(&get, "/v1/vaults", Bearer, v1::vaults);
+        table.add(&post, "/v1/vaults", HostCredential, v1::adopt);
+        table.add(&post, "/v1/vaults/{project}", HostCredential, v1::add_vault);
+        table.add(&post, "/v1/vaults/{project}/prune", HostCredential, v1::prune);
         table.add(&get, "/v1/vaults/{project}/recovery-kit", HostCredential, v1::recovery_kit);
         table.add(&post, "/v1/vaults/{project}/recovery-kit/confirm", HostCredential, v1::confirm_recovery_kit);
         table.add(&post, "/v1/sign-in-links", HostCredential, v1::sign_in_link);

@@ -7,10 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use holdfast_model::{
-    request::{AdoptVault, CreateCheckpoint, RestoreCheckpoint},
+    request::{AddVault, AdoptVault, CreateCheckpoint, RestoreCheckpoint},
     view::{
-        Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, ProjectView, RecoveryKit,
-        RunView,
+        AddedVault, Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, ProjectView,
+        Pruned, RecoveryKit, RunView, VaultView,
     },
 };
 use serde::Deserialize;
@@ -151,6 +151,23 @@ pub(super) async fn run(State(web): State<Web>, Path(id): Path<String>) -> Answe
 
 pub(super) async fn cancel(State(web): State<Web>, caller: Caller, Path(id): Path<String>) -> Accepted {
     Ok((StatusCode::ACCEPTED, axum::Json(web.actions().cancel(&caller, &id).await?)))
+}
+
+pub(super) async fn vaults(State(web): State<Web>) -> Answer<Vec<VaultView>> {
+    Ok(axum::Json(web.actions().list_vaults().await?))
+}
+
+pub(super) async fn prune(State(web): State<Web>, caller: Caller, Path(project): Path<String>) -> Answer<Pruned> {
+    Ok(axum::Json(web.actions().prune(&caller, &project).await?))
+}
+
+pub(super) async fn add_vault(
+    State(web): State<Web>,
+    caller: Caller,
+    Path(project): Path<String>,
+    Json(request): Json<AddVault>,
+) -> Answer<AddedVault> {
+    Ok(axum::Json(web.actions().add_vault(&caller, &project, request).await?))
 }
 
 pub(super) async fn adopt(State(web): State<Web>, caller: Caller, Json(request): Json<AdoptVault>) -> Answer<Adopted> {

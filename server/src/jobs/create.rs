@@ -22,11 +22,14 @@ use super::{
 };
 use crate::{
     store::{ATTEMPTS, CheckpointRow, Publication, StoreError},
-    vaults::{OpenVault, blocking},
+    vaults::{OpenVault, VaultsError, blocking},
 };
 
 /// How often a sealed checkpoint is offered to a database that fails.
 const PUBLISH_TRIES: u32 = 8;
+
+/// How long somebody who holds the vault for himself is waited for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// How long, in seconds, a worker that lost its run after its seal waits for the other one's.
 const GIVE_WAY_TRIES: u32 = 30;
@@ -152,9 +155,7 @@ async fn take(
         let manifest: Manifest = serde_json::from_str(text).ok()?;
         Some(Parent { root: row.tree.parse().ok()?, manifest })
     });
-    let cancel = job.hold.ctx.cancel.clone();
-    let writer = blocking(open.vault.clone(), move |vault: &Vault| vault.writer(cancel)).await?;
-    let writer = Arc::new(writer);
+    let writer = Arc::new(writer(job, &open).await?);
     let work = CaptureWork {
         vault: open.vault.clone(),
         definition: applied.definition.clone(),
@@ -181,6 +182,29 @@ async fn take(
     let manifest = manifest(job, request, &applied, &chosen, &captured, previous)?;
     let parent = before.as_ref().and_then(|(row, _)| row.snapshot.parse().ok());
     Ok((sealed(job, &open, writer, manifest, applied, captured, parent).await?, failed))
+}
+
+/// Begins to write. Somebody who holds the vault for himself, as a prune does for moments, is waited for.
+async fn writer(job: &Job, open: &OpenVault) -> Result<holdfast_vault::Writer, JobError> {
+    let begun = std::time::Instant::now();
+    let mut told = false;
+    loop {
+        let cancel = job.hold.ctx.cancel.clone();
+        let locked = match blocking(open.vault.clone(), move |vault: &Vault| vault.writer(cancel)).await {
+            Err(error @ VaultsError::Vault { source: holdfast_vault::Error::Locked { .. }, .. }) => error,
+            other => return Ok(other?),
+        };
+        if begun.elapsed() > PATIENCE {
+            return Err(locked.into());
+        }
+        if !std::mem::replace(&mut told, true) {
+            job.log(Level::Info, format!("waiting: {locked}"));
+        }
+        tokio::select! {
+            () = job.hold.ctx.cancelled() => return Err(JobError::Cancelled),
+            () = tokio::time::sleep(std::time::Duration::from_millis(200)) => {}
+        }
+    }
 }
 
 fn manifest(

@@ -1,4 +1,5 @@
-//! Verify: every byte of a sealed checkpoint is read from the vault, decrypted and hashed.
+//! Verify: every byte of a sealed checkpoint is read from the vault, decrypted and hashed, and so is what became true of
+//! it since.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use holdfast_model::{
     size,
     state::Integrity,
 };
-use holdfast_vault::{CheckReport, CheckScope, Error as VaultError, Meter, SnapshotId, TreeId};
+use holdfast_vault::{CheckScope, Error as VaultError, Meter, SnapshotId, TreeId};
 
 use super::job::{Ending, Job, JobError};
 use crate::{
@@ -38,7 +39,7 @@ pub(crate) async fn verify(job: &Job) -> Result<Ending, JobError> {
     let found = read(job, &open, &row, meter).await;
     telling.abort();
     let (problems, read) = match found {
-        Ok(report) => (report.problems.iter().map(|p| p.what.clone()).collect(), report.bytes_read),
+        Ok(found) => found,
         Err(JobError::Vaults(VaultsError::Vault { source: VaultError::Damaged { what }, .. })) => (vec![what], 0),
         Err(JobError::Vaults(VaultsError::Vault { source: VaultError::NoSuchSnapshot(id), .. })) => {
             (vec![format!("its snapshot {id} is not in the vault")], 0)
@@ -48,7 +49,6 @@ pub(crate) async fn verify(job: &Job) -> Result<Ending, JobError> {
             return Err(error);
         }
     };
-    let problems: Vec<String> = problems;
     for problem in problems.iter().take(LISTED) {
         job.log(Level::Error, format!("damaged: {problem}"));
     }
@@ -67,21 +67,43 @@ pub(crate) async fn verify(job: &Job) -> Result<Ending, JobError> {
     Ok(Ending::well(Some(format!("intact: {} read and hashed", size::display(read)))))
 }
 
-async fn read(job: &Job, open: &OpenVault, row: &CheckpointRow, meter: Meter) -> Result<CheckReport, JobError> {
+/// Reads the checkpoint and the facts about it; gives what is damaged, and the bytes that were read.
+async fn read(job: &Job, open: &OpenVault, row: &CheckpointRow, meter: Meter) -> Result<(Vec<String>, u64), JobError> {
     let bad = |what: &str| JobError::Failed(format!("`{what}` is not an id"));
     let tree: TreeId = row.tree.parse().map_err(|_| bad(&row.tree))?;
     let snapshot: SnapshotId = row.snapshot.parse().map_err(|_| bad(&row.snapshot))?;
+    let facts = job.desk.store().fact_snapshots(&row.id, &open.id).await?;
+    let facts: Vec<SnapshotId> = facts.iter().map(|id| id.parse().map_err(|_| bad(id))).collect::<Result<_, _>>()?;
     let cancel = job.hold.ctx.cancel.clone();
-    let report = blocking(open.vault.clone(), move |vault| {
+    let found = blocking(open.vault.clone(), move |vault| {
         let known = vault.snapshot(&snapshot)?;
         if known.tree != tree {
             let what = format!("the snapshot {snapshot} has another root than the catalogue says");
             return Err(VaultError::Damaged { what });
         }
-        vault.check_tree(&tree, CheckScope::AllData, &cancel, &meter)
+        let (mut problems, mut read) = (Vec::new(), 0);
+        let mut check = |tree: &TreeId| {
+            let report = vault.check_tree(tree, CheckScope::AllData, &cancel, &meter)?;
+            problems.extend(report.problems.into_iter().map(|problem| problem.what));
+            read += report.bytes_read;
+            Ok::<(), VaultError>(())
+        };
+        check(&tree)?;
+        let mut missing = Vec::new();
+        for id in facts {
+            match vault.snapshot(&id) {
+                Ok(known) => check(&known.tree)?,
+                Err(VaultError::NoSuchSnapshot(_)) => {
+                    missing.push(format!("the snapshot {id} of its drills' reports is not there"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        problems.extend(missing);
+        Ok((problems, read))
     })
     .await?;
-    Ok(report)
+    Ok(found)
 }
 
 fn tell(job: &Job, meter: &Meter) -> tokio::task::JoinHandle<()> {

@@ -3,18 +3,17 @@
 use holdfast_model::{
     fact::{Fact, FactBody},
     id::{CheckpointId, EnvironmentId, RunId, VaultId},
-    name::Name,
     state::{RunKind, Trigger},
 };
 
 use super::{
-    AppliedDefinition, Publication, Store, StoreError, VaultRow,
+    AppliedDefinition, Publication, Store, StoreError,
     environments::{environment_id, project, write_definition},
     publish::insert_checkpoint,
     value::{column, fresh, json, micros},
     write::Write,
 };
-use crate::keys::{KeyError, ServerKey};
+use crate::keys::ServerKey;
 
 /// Checkpoints that one transaction makes visible.
 const BATCH: usize = 100;
@@ -37,49 +36,6 @@ pub struct Added {
 }
 
 impl Store {
-    /// A vault that exists already, as the project's primary one. The same location once more is the same vault.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] when the project has another one.
-    pub async fn adopt_vault(
-        &self,
-        by: &str,
-        name: &Name,
-        location: &str,
-        wrap: impl Fn(&VaultId) -> Result<String, KeyError> + Send,
-    ) -> Result<VaultRow, StoreError> {
-        let mut write = self.write().await?;
-        let now = write.now();
-        let project = project(&mut write, name).await?;
-        let id = fresh(now, VaultId::from_parts)?;
-        let new = sqlx::query(
-            "insert into vault (id, project, role, state, location, password, created_at, kit_confirmed_at, \
-             kit_confirmed_by) values ($1, $2, 'primary', 'ready', $3, $4, $5, $5, $6) on conflict do nothing",
-        )
-        .bind(id.as_str())
-        .bind(project.as_str())
-        .bind(location)
-        .bind(wrap(&id)?)
-        .bind(now)
-        .bind(by)
-        .execute(write.on())
-        .await?
-        .rows_affected();
-        if new == 1 {
-            write.audit(by, "vault.adopt", id.as_str(), location).await?;
-        }
-        write.commit().await?;
-        let row = self.primary_vault(&project).await?;
-        let row = row.ok_or_else(|| StoreError::not_found("vault", name.as_str()))?;
-        if row.location == location {
-            return Ok(row);
-        }
-        Err(StoreError::Refused(format!(
-            "project `{name}` has a vault already, at {}; adopt this one under another project's name",
-            row.location
-        )))
-    }
-
     /// An environment whose definition was found in a vault; where there is one of that name, its own definition
     /// stays. The id is the one that it had, unless that is taken.
     ///

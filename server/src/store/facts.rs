@@ -86,6 +86,20 @@ impl Store {
         rows.iter().map(fact).collect()
     }
 
+    /// The snapshots in a vault that hold facts of a checkpoint.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn fact_snapshots(&self, id: &CheckpointId, vault: &VaultId) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select distinct snapshot from fact where checkpoint = $1 and vault = $2 and snapshot is not null",
+        )
+        .bind(id.as_str())
+        .bind(vault.as_str())
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
     /// Vaults for which facts are waiting.
     ///
     /// # Errors

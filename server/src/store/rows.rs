@@ -250,10 +250,23 @@ pub struct VaultRow {
     pub location: String,
     /// Its password, wrapped by the server key for `vault:<id>`.
     pub password: String,
+    /// The way into its bucket, wrapped for `vault-access:<id>`; none for a folder.
+    pub access: Option<String>,
+    /// Bytes in it.
+    pub stored: u64,
     /// Whether its repository was made completely.
     pub ready: bool,
     /// Whether somebody confirmed to have its recovery kit.
     pub kit_confirmed: bool,
+}
+
+/// The secrets of a vault that is about to be kept, wrapped by the server key.
+#[derive(Debug, Clone)]
+pub struct NewVault {
+    /// Its password.
+    pub password: String,
+    /// The way into its bucket.
+    pub access: Option<String>,
 }
 
 /// Whom a credential belongs to.

@@ -1,13 +1,19 @@
 //! Vaults as rows: the wrapped password stands here before the repository is made, so that a crash in between leaves
 //! something that can be completed, never something that nobody can open.
 
-use holdfast_model::id::{ProjectId, VaultId};
+use holdfast_model::{
+    id::{ProjectId, VaultId},
+    name::Name,
+};
 use sqlx::any::AnyRow;
 
 use super::{
-    Store, StoreError, VaultRow,
+    NewVault, Store, StoreError, VaultRow,
+    environments::project,
     value::{Columns as _, column, fresh},
+    write::Write,
 };
+use crate::keys::KeyError;
 
 fn vault_row(row: &AnyRow) -> Result<VaultRow, StoreError> {
     Ok(VaultRow {
@@ -15,6 +21,8 @@ fn vault_row(row: &AnyRow) -> Result<VaultRow, StoreError> {
         project: row.word("project")?,
         location: row.text("location")?,
         password: row.text("password")?,
+        access: row.maybe_text("access")?,
+        stored: row.count("stored")?,
         ready: row.text("state")? == "ready",
         kit_confirmed: row.maybe_number("kit_confirmed_at")?.is_some(),
     })
@@ -27,7 +35,7 @@ impl Store {
     /// When the database fails.
     pub async fn primary_vault(&self, project: &ProjectId) -> Result<Option<VaultRow>, StoreError> {
         let row = sqlx::query(
-            "select id, project, location, password, state, kit_confirmed_at from vault \
+            "select id, project, location, password, access, stored, state, kit_confirmed_at from vault \
              where project = $1 and role = 'primary'",
         )
         .bind(project.as_str())
@@ -42,7 +50,7 @@ impl Store {
     /// When the database fails.
     pub async fn vaults(&self) -> Result<Vec<VaultRow>, StoreError> {
         let rows = sqlx::query(
-            "select id, project, location, password, state, kit_confirmed_at from vault order by created_at, id",
+            "select id, project, location, password, access, stored, state, kit_confirmed_at from vault order by created_at, id",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -50,7 +58,7 @@ impl Store {
     }
 
     /// Keeps a vault that is about to be made, in state `creating`; where another process was faster, gives that one.
-    /// `wrap` wraps the password for the vault's id.
+    /// `wrap` wraps its secrets for the vault's id.
     ///
     /// # Errors
     /// When the database or `wrap` fails.
@@ -58,29 +66,53 @@ impl Store {
         &self,
         project: &ProjectId,
         location: &str,
-        wrap: impl FnOnce(&VaultId) -> Result<String, crate::keys::KeyError> + Send,
+        wrap: impl FnOnce(&VaultId) -> Result<NewVault, KeyError> + Send,
     ) -> Result<VaultRow, StoreError> {
         let mut write = self.write().await?;
-        let now = write.now();
-        let id = fresh(now, VaultId::from_parts)?;
-        let password = wrap(&id)?;
-        let new = sqlx::query(
-            "insert into vault (id, project, role, state, location, password, created_at) \
-             values ($1, $2, 'primary', 'creating', $3, $4, $5) on conflict do nothing",
-        )
-        .bind(id.as_str())
-        .bind(project.as_str())
-        .bind(location)
-        .bind(password)
-        .bind(now)
-        .execute(write.on())
-        .await?
-        .rows_affected();
-        if new == 1 {
-            write.audit("server", "vault.create", id.as_str(), location).await?;
-        }
+        insert(&mut write, "server", "vault.create", project, location, "creating", wrap).await?;
         write.commit().await?;
         self.primary_vault(project).await?.ok_or_else(|| StoreError::not_found("vault", project.as_str()))
+    }
+
+    /// The same at a place that somebody chose; the project is made where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the project has a vault already.
+    pub async fn add_vault(
+        &self,
+        by: &str,
+        name: &Name,
+        location: &str,
+        wrap: impl FnOnce(&VaultId) -> Result<NewVault, KeyError> + Send,
+    ) -> Result<VaultRow, StoreError> {
+        let mut write = self.write().await?;
+        let project = project(&mut write, name).await?;
+        let new = insert(&mut write, by, "vault.add", &project, location, "creating", wrap).await?;
+        write.commit().await?;
+        let row = self.primary_vault(&project).await?;
+        let row = row.ok_or_else(|| StoreError::not_found("vault", name.as_str()))?;
+        // One that was begun there and not completed goes on.
+        if new || (row.location == location && !row.ready) { Ok(row) } else { Err(has_one(name, &row)) }
+    }
+
+    /// A vault that exists already, as the project's primary one. The same location once more is the same vault.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the project has another one.
+    pub async fn adopt_vault(
+        &self,
+        by: &str,
+        name: &Name,
+        location: &str,
+        wrap: impl FnOnce(&VaultId) -> Result<NewVault, KeyError> + Send,
+    ) -> Result<VaultRow, StoreError> {
+        let mut write = self.write().await?;
+        let project = project(&mut write, name).await?;
+        insert(&mut write, by, "vault.adopt", &project, location, "ready", wrap).await?;
+        write.commit().await?;
+        let row = self.primary_vault(&project).await?;
+        let row = row.ok_or_else(|| StoreError::not_found("vault", name.as_str()))?;
+        if row.location == location { Ok(row) } else { Err(has_one(name, &row)) }
     }
 
     /// The repository was made completely.
@@ -107,6 +139,68 @@ impl Store {
         write.commit().await
     }
 
+    /// Vaults whose last prune to the end is more than so many seconds ago, or that were made that long ago.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn vaults_to_prune(&self, seconds: i64) -> Result<Vec<VaultId>, StoreError> {
+        let before = self.now().await? - seconds.saturating_mul(1_000_000);
+        let rows = sqlx::query(
+            "select id from vault where state = 'ready' and coalesce(pruned_at, created_at) < $1 order by created_at, id",
+        )
+        .bind(before)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| row.word("id")).collect()
+    }
+
+    /// Snapshots that a vault must hold: those of checkpoints that exist.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn snapshots_of(&self, id: &VaultId) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select y.snapshot from checkpoint_copy y join checkpoint c on c.id = y.checkpoint \
+             where y.vault = $1 and c.deleted_at is null",
+        )
+        .bind(id.as_str())
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Whether a run of the vault's project wants to write into it or read from it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn wants_vault(&self, id: &VaultId) -> Result<bool, StoreError> {
+        let run: Option<String> = sqlx::query_scalar(
+            "select r.id from run r join environment e on e.id = r.environment join vault v on v.project = e.project \
+             where v.id = $1 and r.state in ('queued', 'running') and r.kind in ('create', 'restore') limit 1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(run.is_some())
+    }
+
+    /// A prune has ended, of its own accord or early; audited.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pruned(&self, id: &VaultId, by: &str, whole: bool, told: &str) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        let now = write.now();
+        if whole {
+            sqlx::query("update vault set pruned_at = $1 where id = $2")
+                .bind(now)
+                .bind(id.as_str())
+                .execute(write.on())
+                .await?;
+        }
+        write.audit(by, "vault.prune", id.as_str(), told).await?;
+        write.commit().await
+    }
+
     /// Somebody has stored the vault's recovery kit; audited.
     ///
     /// # Errors
@@ -123,4 +217,44 @@ impl Store {
         write.audit(by, "recovery_kit.confirm", id.as_str(), "").await?;
         write.commit().await
     }
+}
+
+fn has_one(name: &Name, row: &VaultRow) -> StoreError {
+    StoreError::Refused(format!(
+        "project `{name}` has a vault already, at {}; choose another project's name",
+        row.location
+    ))
+}
+
+/// A primary vault for a project that has none; whether it was new. Audited.
+async fn insert(
+    write: &mut Write,
+    by: &str,
+    action: &str,
+    project: &ProjectId,
+    location: &str,
+    state: &str,
+    wrap: impl FnOnce(&VaultId) -> Result<NewVault, KeyError> + Send,
+) -> Result<bool, StoreError> {
+    let now = write.now();
+    let id = fresh(now, VaultId::from_parts)?;
+    let NewVault { password, access } = wrap(&id)?;
+    let new = sqlx::query(
+        "insert into vault (id, project, role, state, location, password, access, created_at) \
+         values ($1, $2, 'primary', $3, $4, $5, $6, $7) on conflict do nothing",
+    )
+    .bind(id.as_str())
+    .bind(project.as_str())
+    .bind(state)
+    .bind(location)
+    .bind(password)
+    .bind(access)
+    .bind(now)
+    .execute(write.on())
+    .await?
+    .rows_affected();
+    if new == 1 {
+        write.audit(by, action, id.as_str(), location).await?;
+    }
+    Ok(new == 1)
 }

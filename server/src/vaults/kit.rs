@@ -53,7 +53,17 @@ fn commands(location: &str, key_name: &str) -> Vec<String> {
     let repository = quoted(location);
     // A checkpoint's id in a command that finds it by tag, in the form that is to be filled in.
     let id = format!("{}_…", CheckpointId::PREFIX);
-    vec![
+    let bucket = location.starts_with("s3:");
+    let mut commands: Vec<String> = if bucket {
+        vec![
+            "# The bucket's own access key is not part of this kit; its provider gives out another one:".into(),
+            "export AWS_ACCESS_KEY_ID=replace_me".into(),
+            "read -rs AWS_SECRET_ACCESS_KEY && export AWS_SECRET_ACCESS_KEY".into(),
+        ]
+    } else {
+        Vec::new()
+    };
+    commands.extend([
         "# Password and repository for every command below; restic asks for the password:".into(),
         format!("export RESTIC_REPOSITORY={repository}"),
         "read -rs RESTIC_PASSWORD && export RESTIC_PASSWORD".into(),
@@ -75,5 +85,6 @@ fn commands(location: &str, key_name: &str) -> Vec<String> {
         "pg_restore --list dump.pgc | grep ' TABLE DATA public orders ' > one-table.list".into(),
         "pg_restore --use-list=one-table.list --file=orders.sql dump.pgc".into(),
         "pg_restore --use-list=one-table.list --data-only --dbname=restored dump.pgc".into(),
-    ]
+    ]);
+    commands
 }

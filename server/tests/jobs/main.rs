@@ -8,6 +8,7 @@ mod house;
 mod create;
 mod damage;
 mod facts;
+mod prune;
 mod recovery;
 mod restore;
 mod stops;

@@ -95,7 +95,13 @@ impl Catalogue {
 
     pub async fn vault(&self, environment: &EnvironmentId) -> VaultId {
         let project = self.store.environment(environment).await.unwrap().project_id;
-        self.store.begin_vault(&project, "/nowhere", |_| Ok("hf1.".into())).await.unwrap().id
+        self.store
+            .begin_vault(&project, "/nowhere", |_| {
+                Ok(holdfast::store::NewVault { password: "hf1.".into(), access: None })
+            })
+            .await
+            .unwrap()
+            .id
     }
 
     /// A sealed checkpoint, as a worker would publish it.
