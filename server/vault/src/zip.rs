@@ -26,9 +26,20 @@ pub(crate) fn decompress(packed: &[u8], most: usize) -> Option<Vec<u8>> {
     })
 }
 
-/// Unpacks a stream whose length nobody has written down, up to `most` bytes.
+/// What is unpacked at once on the frame's own word of its length.
+const AT_ONCE: u64 = 16 << 20;
+
+/// Unpacks a stream whose length nobody has written down beside it, up to `most` bytes.
 pub(crate) fn decompress_unknown(packed: &[u8], most: u64) -> Option<Vec<u8>> {
     use std::io::Read as _;
+    // Most frames say how long they are: then the kept context does, and making one is what costs the time.
+    let said = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
+    if let Some(length) =
+        said.filter(|length| *length <= most.min(AT_ONCE)).and_then(|length| usize::try_from(length).ok())
+        && let Some(plain) = decompress(packed, length)
+    {
+        return Some(plain);
+    }
     let mut plain = Vec::new();
     zstd::stream::read::Decoder::new(packed).ok()?.take(most + 1).read_to_end(&mut plain).ok()?;
     (plain.len() as u64 <= most).then_some(plain)
