@@ -1,7 +1,7 @@
 // A dump that cannot be had never becomes a checkpoint, and the person is told which of the reasons it was.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -128,5 +128,19 @@ describe('a full disk under the vault', { skip: !root && 'only root can mount a 
     await must('mount', ['-o', 'remount,size=800m', join(stack.data, 'vaults')]);
     await stack.ok('checkpoint', 'create', 'production', '--quiet');
     await must('restic', ['check', '--read-data'], { env: await stack.resticEnv() });
+  });
+
+  test('a checkpoint that cannot fit is not begun', async () => {
+    await stack.ok('checkpoint', 'create', 'production', '--quiet', '--no-drill');
+    const vaults = join(stack.data, 'vaults');
+    await must('bash', ['-c', `fallocate -l $(($(df --output=avail -B1 '${vaults}' | tail -n 1) - 1000000)) '${vaults}/fill'`]);
+    const before = (await stack.json('checkpoint', 'list')).count;
+    const { status, stdout, stderr } = await stack.cli('checkpoint', 'create', 'production', '--no-drill');
+    assert.equal(status, 1, stdout + stderr);
+    assert.match(stdout + stderr, /would not fit: .* are free where the vault lies/);
+    assert.doesNotMatch(stdout + stderr, /✓/, 'nothing was captured');
+    assert.equal((await stack.json('checkpoint', 'list')).count, before);
+    rmSync(join(vaults, 'fill'));
+    await stack.ok('checkpoint', 'create', 'production', '--quiet', '--no-drill');
   });
 });

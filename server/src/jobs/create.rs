@@ -28,6 +28,9 @@ use crate::{
 /// How often a sealed checkpoint is offered to a database that fails.
 const PUBLISH_TRIES: u32 = 8;
 
+/// Below this no checkpoint is begun: packs, index and snapshot want some room even if nothing has changed.
+const LEAST_ROOM: u64 = 2_000_000;
+
 /// How long somebody who holds the vault for himself is waited for.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
@@ -155,6 +158,7 @@ async fn take(
         let manifest: Manifest = serde_json::from_str(text).ok()?;
         Some(Parent { root: row.tree.parse().ok()?, manifest })
     });
+    refuse_without_room(&open, parent.as_ref().map(|parent| &parent.manifest)).await?;
     let writer = Arc::new(writer(job, &open).await?);
     let work = CaptureWork {
         vault: open.vault.clone(),
@@ -182,6 +186,22 @@ async fn take(
     let manifest = manifest(job, request, &applied, &chosen, &captured, previous)?;
     let parent = before.as_ref().and_then(|(row, _)| row.snapshot.parse().ok());
     Ok((sealed(job, &open, writer, manifest, applied, captured, parent).await?, failed))
+}
+
+/// A checkpoint that cannot fit is not begun. What it will store nobody knows; what the last one stored beside the one
+/// before it is the best guess.
+async fn refuse_without_room(open: &OpenVault, last: Option<&Manifest>) -> Result<(), JobError> {
+    let needed = last.filter(|last| last.previous.is_some()).map_or(0, |last| last.stored).max(LEAST_ROOM);
+    match blocking(open.vault.clone(), Vault::free).await? {
+        Some(free) if free < needed => Err(JobError::Failed(format!(
+            "it would not fit: {} are free where the vault lies, {}, and {} may be needed; free some space, or delete \
+             checkpoints and prune the vault",
+            size::display(free),
+            open.vault.location(),
+            size::display(needed)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Begins to write. Somebody who holds the vault for himself, as a prune does for moments, is waited for.

@@ -134,6 +134,17 @@ fn wants(view: &EnvironmentView) -> Vec<Attention> {
 }
 
 fn with_blocks(view: &EnvironmentView, page: String, mut wants: Vec<Attention>) -> Vec<Attention> {
+    if view.to_confirm {
+        wants.push(Attention {
+            message: format!(
+                "The definition of {} came with a vault: nothing is captured or put back before somebody has looked at it",
+                view.name
+            ),
+            action: "Look at it, and confirm it on the server's host".into(),
+            href: page.clone(),
+            urgent: true,
+        });
+    }
     if !view.not_in_force.is_empty() {
         wants.push(Attention {
             message: format!("{}: {} is stored but not in force", view.name, view.not_in_force.join(", ")),

@@ -86,6 +86,14 @@ pub trait Backend: Send + Sync + 'static {
     /// Whatever the storage says.
     fn remove(&self, kind: FileKind, name: &str) -> Result<(), BackendError>;
 
+    /// Bytes that are free for more; none where nobody can say.
+    ///
+    /// # Errors
+    /// Whatever the storage says.
+    fn free(&self) -> Result<Option<u64>, BackendError> {
+        Ok(None)
+    }
+
     /// How many writes are worth having in flight at once.
     fn connections(&self) -> usize {
         2

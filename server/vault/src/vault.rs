@@ -362,6 +362,14 @@ impl Vault {
         Ok(stats)
     }
 
+    /// Bytes that are free where it lies; none where nobody can say.
+    ///
+    /// # Errors
+    /// Failures of the backend.
+    pub fn free(&self) -> Result<Option<u64>, Error> {
+        Ok(self.0.backend.free()?)
+    }
+
     /// Name and bytes of the key file that opened this vault, for the recovery kit.
     ///
     /// # Errors

@@ -204,6 +204,12 @@ impl Backend for LocalBackend {
         })
     }
 
+    fn free(&self) -> Result<Option<u64>, BackendError> {
+        let stat = rustix::fs::statvfs(&self.root)
+            .map_err(|error| BackendError::from_io(self.root.display().to_string(), error))?;
+        Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+
     fn remove(&self, kind: FileKind, name: &str) -> Result<(), BackendError> {
         let removed = match fs::remove_file(self.path(kind, name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
