@@ -226,7 +226,12 @@ async fn put_all_back(
             other => other,
         })?;
     }
-    Ok(format!("{} files, {}", report.files - files, size::display(report.bytes - bytes)))
+    let written = size::display(report.bytes - bytes);
+    Ok(match report.files - files {
+        0 => written,
+        1 => format!("1 file, {written}"),
+        many => format!("{many} files, {written}"),
+    })
 }
 
 /// Where a restore stands, so that a failure can say it and start the application again.

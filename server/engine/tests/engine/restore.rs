@@ -158,3 +158,30 @@ async fn everything_wrong_is_found_before_anything_is_touched() {
     }
     assert_eq!(listing(&bench.app("")), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_bare_machine_the_applications_own_programs_come_back_with_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bench = Bench::new().await;
+    let log = bench.app("calls");
+    for word in ["stop", "start"] {
+        bench.write(&format!("up/bin/{word}"), &format!("#!/bin/sh\necho {word} >> {}\n", log.display()));
+        let program = bench.app(&format!("up/bin/{word}"));
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let component = json!({"name": "up", "kind": "files", "path": bench.app("up")});
+    let commands = |stop: &Path| json!({"restore": {"stop": [stop], "start": [bench.app("up/bin/start")]}});
+    let definition = bench.define(json!([component]), commands(&bench.app("up/bin/stop")));
+    let checkpoint = bench.take(&definition).await;
+    fs::remove_dir_all(bench.app("up")).unwrap();
+    bench.restore(&definition, &checkpoint).await.unwrap();
+    assert_eq!(fs::read_to_string(&log).unwrap(), "start\n", "what is not there cannot stop anything");
+    assert!(steps(&bench).contains(&("restore:stop".into(), StepState::Skipped)));
+    bench.restore(&definition, &checkpoint).await.unwrap();
+    assert_eq!(fs::read_to_string(&log).unwrap(), "start\nstop\nstart\n");
+
+    // One that is no part of what is put back is missing for good.
+    let elsewhere = bench.define(json!([component]), commands(&bench.app("gone/stop")));
+    let refused = bench.restore(&elsewhere, &checkpoint).await.unwrap_err();
+    assert!(matches!(&refused, RestoreError::Refused(why) if why[0].contains("gone/stop")), "{refused}");
+}
