@@ -157,4 +157,25 @@ describe('a plain restic repository', () => {
     assert.ok(JSON.parse(stdout).length >= 3);
     await must('restic', ['check', '--read-data'], { env });
   });
+
+  test('a vault inside of what is captured is left out', async () => {
+    const folder = join(stack.home, 'other');
+    const vault = join(folder, 'vault');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'file'), 'content');
+    assert.equal((await stack.api('POST', '/v1/vaults/other', { location: 'relative/path' })).status, 400);
+    await stack.ok('vault', 'add', 'other', vault);
+    const yaml = join(stack.home, 'other.yaml');
+    writeFileSync(yaml, `project: other\nenvironment: o\ncomponents:\n  - {name: all, kind: files, path: ${folder}}\n`);
+    await stack.apply(yaml);
+    for (let round = 0; round < 2; round += 1) {
+      const made = await stack.json('checkpoint', 'create', 'other/o');
+      assert.deepEqual([made.proof, made.size.total], ['proven', 7]);
+    }
+    const env = await stack.resticEnv('other');
+    assert.equal(env.RESTIC_REPOSITORY, vault);
+    const { stdout } = await must('restic', ['ls', 'latest', '--tag', 'holdfast'], { env });
+    assert.match(stdout, /\/files\/all\/file/);
+    assert.doesNotMatch(stdout, /\/files\/all\/vault/);
+  });
 });

@@ -165,7 +165,7 @@ async fn take(
         definition: applied.definition.clone(),
         components: chosen.clone(),
         exclude: request.exclude.clone(),
-        forbidden: job.forbidden(),
+        forbidden: job.forbidden().await?,
         parent,
         scratch: job.scratch.path(),
         salvage,

@@ -69,7 +69,7 @@ async fn work(
         definition: job.applied().await?.definition,
         components,
         run: job.claim.id().clone(),
-        forbidden: job.forbidden(),
+        forbidden: job.forbidden().await?,
         safety_sealed: request.backup,
         scratch: job.scratch.path(),
         allow: job.desk.settings().allow.clone(),

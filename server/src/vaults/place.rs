@@ -20,6 +20,11 @@ impl Place {
     /// Reads a location; whether anything is there is another question.
     pub(crate) fn read(location: &str, access: Option<&BucketAccess>) -> Result<Self, VaultError> {
         if !location.starts_with("s3:") {
+            if !location.starts_with('/') {
+                let what =
+                    format!("`{location}` is neither s3://bucket/prefix nor an absolute path on the server's host");
+                return Err(VaultError::Refused(what));
+            }
             return Ok(Self::Folder(location.to_owned()));
         }
         let access = access.ok_or_else(|| {
