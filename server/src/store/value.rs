@@ -1,6 +1,10 @@
 //! Between the catalogue's plain columns and our types.
 
-use std::{fmt::Display, str::FromStr};
+use std::{
+    fmt::Display,
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+};
 
 use sqlx::{Row as _, any::AnyRow};
 use time::OffsetDateTime;
@@ -28,11 +32,25 @@ pub(crate) fn count(column: i64) -> u64 {
     u64::try_from(column).unwrap_or(0)
 }
 
-/// A new id: the time in front, random bits behind.
+/// A new id: the time in front, random bits behind. Of two that this process makes within one millisecond the later
+/// one sorts behind, so that a queue is one.
 pub(crate) fn fresh<T>(now: i64, make: fn(u64, u64) -> T) -> Result<T, StoreError> {
+    static LAST: Mutex<(u64, u64)> = Mutex::new((0, 0));
     let random = getrandom::u64().map_err(crate::keys::KeyError::Random)?;
-    Ok(make(count(now / 1000), random))
+    let millis = count(now / 1000);
+    let bits = following(&mut LAST.lock().unwrap_or_else(PoisonError::into_inner), millis, random);
+    Ok(make(millis, bits))
 }
+
+/// The random bits of an id, above those of the one before it if that was made in the same millisecond.
+const fn following(last: &mut (u64, u64), millis: u64, random: u64) -> u64 {
+    let bits = if last.0 == millis { last.1 + 1 + (random & 0xffff) } else { random & FIRST_BITS };
+    *last = (millis, bits);
+    bits
+}
+
+/// Of the 52 random bits of an id: the highest stays free for those that follow in the same millisecond.
+const FIRST_BITS: u64 = (1 << 51) - 1;
 
 /// JSON for a text column.
 pub(crate) fn json<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, StoreError> {
@@ -104,5 +122,21 @@ impl Columns for AnyRow {
 
     fn maybe_number(&self, name: &str) -> Result<Option<i64>, StoreError> {
         Ok(self.try_get(name)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST_BITS, following};
+
+    #[test]
+    fn of_two_ids_of_one_millisecond_the_later_sorts_behind() {
+        let mut last = (0, 0);
+        let first = following(&mut last, 7, u64::MAX);
+        assert_eq!(first, FIRST_BITS);
+        let second = following(&mut last, 7, 0);
+        let third = following(&mut last, 7, u64::MAX);
+        assert!(first < second && second < third && third < 1 << 52);
+        assert_eq!(following(&mut last, 8, 5), 5);
     }
 }

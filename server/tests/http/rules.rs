@@ -92,9 +92,14 @@ async fn what_is_open_and_what_is_the_hosts_is_written_down_here_too() {
     assert_eq!(
         of(Rule::HostCredential),
         [
+            "GET /v1/environments/{env}/confirmation",
+            "POST /v1/environments/{env}/confirmation",
             "DELETE /v1/checkpoints/{id}",
             "POST /v1/checkpoints/{id}/restore",
             "GET /v1/checkpoints/{id}/content/{*path}",
+            "POST /v1/vaults",
+            "POST /v1/vaults/{project}",
+            "POST /v1/vaults/{project}/prune",
             "GET /v1/vaults/{project}/recovery-kit",
             "POST /v1/vaults/{project}/recovery-kit/confirm",
             "POST /v1/sign-in-links",
