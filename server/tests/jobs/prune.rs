@@ -77,7 +77,10 @@ async fn a_create_waits_for_somebody_who_holds_the_vault_for_himself() {
     let locks = house.data().join("vaults/shop/locks");
     // Stock restic in the middle of a prune of its own; its lock is there once it has its whole name.
     let locked = || std::fs::read_dir(&locks).unwrap().any(|entry| entry.unwrap().file_name().len() == 64);
+    let mut tries = 0;
     let mut restic = loop {
+        tries += 1;
+        assert!(tries < 50, "restic was never caught in the middle");
         let restic = std::process::Command::new("restic")
             .args(["--no-cache", "-r", &kit.repository, "prune"])
             .env("RESTIC_PASSWORD", &kit.password)
