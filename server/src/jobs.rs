@@ -185,7 +185,10 @@ impl Desk {
     pub async fn prune(&self, vault: &VaultId, by: &str) -> Result<PruneReport, DeskError> {
         let cancel = holdfast_vault::Cancel::new();
         let _stop = StopOnDrop(cancel.clone());
-        Ok(prune::prune(self, vault, by, cancel).await?)
+        let (desk, vault, by) = (self.clone(), vault.clone(), by.to_owned());
+        // A task of its own: it comes to its safe point and is written down also when nobody waits for it any more.
+        let pruning = tokio::spawn(async move { prune::prune(&desk, &vault, &by, cancel).await });
+        Ok(pruning.await.map_err(|error| VaultsError::Thread(error.to_string()))??)
     }
 
     /// Opens one file of a checkpoint's tree, by its path from the root (`files/uploads/a.txt`); audited.

@@ -11,6 +11,7 @@ use std::{
 
 use holdfast_model::{id::VaultId, size};
 use holdfast_vault::{Cancel, Meter, PruneOptions, PruneReport, SnapshotId, Stopped, Vault};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Desk;
 use crate::{
@@ -49,20 +50,18 @@ pub(crate) async fn prune(desk: &Desk, id: &VaultId, by: &str, cancel: Cancel) -
     let options = PruneOptions { expected_snapshots: expected, ..PruneOptions::default() };
     let wanted = Arc::new(AtomicBool::new(store.wants_vault(id).await?));
     let (seen, looking, vault) = (wanted.clone(), store.clone(), id.clone());
-    let looking = tokio::spawn(async move {
+    let _looking = AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
             tokio::time::sleep(LOOK).await;
             if let Ok(now) = looking.wants_vault(&vault).await {
                 wanted.store(now, Ordering::Relaxed);
             }
         }
-    });
-    let pruned = blocking(open.vault.clone(), move |vault| {
+    }));
+    let report = blocking(open.vault.clone(), move |vault| {
         vault.prune(&options, &cancel, &Meter::new(), &|| seen.load(Ordering::Relaxed))
     })
-    .await;
-    looking.abort();
-    let report = pruned?;
+    .await?;
     store.pruned(id, by, report.is_done(), &told(&report)).await?;
     let stats = blocking(open.vault, Vault::stats).await?;
     store.vault_holds(id, stats.stored_bytes).await?;

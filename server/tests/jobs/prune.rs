@@ -7,6 +7,7 @@ use holdfast_model::{
     state::{Integrity, RunKind, RunState},
 };
 use rustix::process::{Pid, Signal, kill_process};
+use sqlx::Connection as _;
 
 use crate::house::House;
 
@@ -47,6 +48,31 @@ async fn what_a_deleted_checkpoint_alone_needed_waits_for_its_grace_and_goes() {
     assert_eq!(house.store.checkpoint_view(&kept.id).await.unwrap().integrity, Integrity::Intact);
     house.back_up().await;
     house.restic(&["check", "--read-data"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_nobody_waits_for_any_more_ends_in_order_and_is_written_down() {
+    let house = House::new().await;
+    house.back_up().await;
+    let vault = vault_id(&house).await;
+    let dropped = tokio::time::timeout(Duration::ZERO, house.desk.prune(&vault, "ada")).await;
+    assert!(dropped.is_err(), "it was not waited for");
+    let mut catalogue = sqlx::AnyConnection::connect(&house.url).await.unwrap();
+    let begun = std::time::Instant::now();
+    loop {
+        let told: Option<String> =
+            sqlx::query_scalar("select detail from audit where action = 'vault.prune' and who = 'ada'")
+                .fetch_optional(&mut catalogue)
+                .await
+                .unwrap();
+        if told.is_some_and(|told| told.contains("freed")) {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "it was not written down");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(house.leftovers(), Vec::<std::path::PathBuf>::new());
+    house.restic(&["check"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
