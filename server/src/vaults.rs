@@ -191,7 +191,8 @@ impl Vaults {
         vault: Vault,
     ) -> Result<OpenVault, VaultsError> {
         let location = vault.location();
-        let wrap = |id: &VaultId| self.wrapped(id, password, access);
+        let access = access.map(plain).transpose()?;
+        let wrap = |id: &VaultId| self.wrapped(id, password, access.as_ref().map(|plain| plain.as_slice()));
         let row = self.store.adopt_vault(by, project, &location, wrap).await?;
         let mut open = self.open.lock().await;
         Ok(open.entry(row.id.clone()).or_insert(OpenVault { id: row.id, vault }).clone())
@@ -217,20 +218,19 @@ impl Vaults {
             return Err(VaultsError::Unfit { location, trials });
         }
         let password = Password::generate().map_err(|source| at(&location, source))?;
+        let access = access.map(plain).transpose()?;
+        let wrap = |id: &VaultId| self.wrapped(id, &password, access.as_ref().map(|plain| plain.as_slice()));
         let mut open = self.open.lock().await;
-        let row = self.store.add_vault(by, project, &location, |id| self.wrapped(id, &password, access)).await?;
+        let row = self.store.add_vault(by, project, &location, wrap).await?;
         let vault = self.enter(row).await?;
         open.insert(vault.id.clone(), vault.clone());
         Ok((vault, trials))
     }
 
     /// The secrets of a vault as the catalogue keeps them.
-    fn wrapped(&self, id: &VaultId, password: &Password, access: Option<&BucketAccess>) -> Result<NewVault, KeyError> {
+    fn wrapped(&self, id: &VaultId, password: &Password, access: Option<&[u8]>) -> Result<NewVault, KeyError> {
         let access = match access {
-            Some(access) => {
-                let plain = Zeroizing::new(serde_json::to_vec(access).unwrap_or_default());
-                Some(self.key.wrap(&access_purpose(id), &plain)?)
-            }
+            Some(access) => Some(self.key.wrap(&access_purpose(id), access)?),
             None => None,
         };
         Ok(NewVault { password: self.key.wrap(&purpose(id), password.expose().as_bytes())?, access })
@@ -294,6 +294,11 @@ impl Vaults {
         let text = std::str::from_utf8(&plain).map_err(|_| VaultsError::NotText("password"))?;
         Ok(Password::new(text.to_owned()))
     }
+}
+
+/// The way into a bucket, ready to be wrapped.
+fn plain(access: &BucketAccess) -> Result<Zeroizing<Vec<u8>>, VaultsError> {
+    serde_json::to_vec(access).map(Zeroizing::new).map_err(|_| VaultsError::NotText("access"))
 }
 
 fn at(location: &str, source: VaultError) -> VaultsError {

@@ -47,6 +47,7 @@ impl Actions {
         let location = vault.location();
         let mut contents = blocking(vault.clone(), contents::read).await?;
         let project = project(request.project, &contents)?;
+        refuse_two_of_one_name(&contents)?;
         let foreign = self.foreign(&vault, &mut contents, &project).await?;
         let open = vaults.adopt(&caller.name, &project, &password, request.bucket.as_ref(), vault).await?;
         let (environments, ids) = self.environments_of(caller, &open, &mut contents, &foreign, &project).await?;
@@ -203,6 +204,21 @@ fn project(asked: Option<Name>, contents: &Contents) -> Result<Name, ActionError
             ))
         }
     }
+}
+
+/// Checkpoints of several projects may come to one; two environments of one name must not become one.
+fn refuse_two_of_one_name(contents: &Contents) -> Result<(), ActionError> {
+    let mut owners: HashMap<&Name, &Name> = HashMap::new();
+    for Sealed { manifest, .. } in &contents.checkpoints {
+        let owner = *owners.entry(&manifest.environment).or_insert(&manifest.project);
+        if owner != &manifest.project {
+            return Err(ActionError::Conflict(format!(
+                "the vault holds {owner}/{0} and {1}/{0}, which would become one environment; it cannot be adopted as it is",
+                manifest.environment, manifest.project
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a location.
