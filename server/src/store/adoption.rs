@@ -10,7 +10,7 @@ use super::{
     AppliedDefinition, Publication, Store, StoreError,
     environments::{environment_id, project, write_definition},
     publish::insert_checkpoint,
-    value::{column, fresh, json, micros},
+    value::{fresh, micros},
     write::Write,
 };
 use crate::keys::ServerKey;
@@ -169,19 +169,7 @@ async fn adopt_fact(write: &mut Write, vault: &VaultId, fact: &Fact, snapshot: &
             insert_run(write, &run_row).await?;
             // The drill's own id was not sealed; the fact's is as good, and the same at every adoption.
             let id = format!("drl_{}", fact.id.as_str().trim_start_matches("fct_"));
-            sqlx::query(
-                "insert into drill (id, checkpoint, run, verdict, started_at, duration_ms, report) \
-                 values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing",
-            )
-            .bind(&id)
-            .bind(fact.checkpoint.as_str())
-            .bind(run.as_str())
-            .bind(report.verdict.as_str())
-            .bind(micros(report.started_at))
-            .bind(column(report.duration_ms))
-            .bind(json("drill report", report)?)
-            .execute(write.on())
-            .await?;
+            write.drill(&id, &fact.checkpoint, run, report).await?;
             write.speak(&fact.checkpoint, report).await?;
             ("drill", Some(id))
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use holdfast_model::{
     drill::DrillReport,
-    id::{CheckpointId, DrillId, VaultId},
+    id::{CheckpointId, DrillId, RunId, VaultId},
     state::Integrity,
 };
 
@@ -17,6 +17,30 @@ use super::{
 };
 
 impl Write {
+    /// A drill's row; one of that id stays as it is.
+    pub(super) async fn drill(
+        &mut self,
+        id: &str,
+        checkpoint: &CheckpointId,
+        run: &RunId,
+        report: &DrillReport,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "insert into drill (id, checkpoint, run, verdict, started_at, duration_ms, report) \
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing",
+        )
+        .bind(id.to_owned())
+        .bind(checkpoint.as_str().to_owned())
+        .bind(run.as_str().to_owned())
+        .bind(report.verdict.as_str())
+        .bind(micros(report.started_at))
+        .bind(column(report.duration_ms))
+        .bind(json("drill report", report)?)
+        .execute(self.on())
+        .await?;
+        Ok(())
+    }
+
     /// A drill's verdict becomes the checkpoint's proof, unless a newer drill has spoken: one that began earlier and
     /// ends later does not speak over it.
     pub(super) async fn speak(&mut self, checkpoint: &CheckpointId, report: &DrillReport) -> Result<(), StoreError> {
@@ -49,19 +73,7 @@ impl Store {
         hold(&mut write, claim).await?;
         let now = write.now();
         let id = fresh(now, DrillId::from_parts)?;
-        sqlx::query(
-            "insert into drill (id, checkpoint, run, verdict, started_at, duration_ms, report) \
-             values ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(id.as_str())
-        .bind(checkpoint.as_str())
-        .bind(claim.id().as_str())
-        .bind(report.verdict.as_str())
-        .bind(micros(report.started_at))
-        .bind(column(report.duration_ms))
-        .bind(json("drill report", report)?)
-        .execute(write.on())
-        .await?;
+        write.drill(id.as_str(), checkpoint, claim.id(), report).await?;
         write.fact(checkpoint, &claim.run.view.created_by, NewFact::Drill(&id)).await?;
         write.speak(checkpoint, report).await?;
         sqlx::query("update run set gate_open = $1 where id = $2")
