@@ -165,6 +165,9 @@ describe('a plain restic repository', () => {
     writeFileSync(join(folder, 'file'), 'content');
     assert.equal((await stack.api('POST', '/v1/vaults/other', { location: 'relative/path' })).status, 400);
     await stack.ok('vault', 'add', 'other', vault);
+    const taken = await stack.cli('vault', 'add', 'third', vault);
+    assert.match(taken.stderr, /there is a vault at .* already/);
+    await stack.ok('vault', 'add', 'third', join(stack.home, 'third'));
     const yaml = join(stack.home, 'other.yaml');
     writeFileSync(yaml, `project: other\nenvironment: o\ncomponents:\n  - {name: all, kind: files, path: ${folder}}\n`);
     await stack.apply(yaml);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use holdfast_model::{id::VaultId, name::Name, request::BucketAccess, view::Trial};
-use holdfast_vault::{Error as VaultError, Password, Vault, VaultOptions};
+use holdfast_vault::{BackendError, Error as VaultError, Password, Vault, VaultOptions};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -210,12 +210,22 @@ impl Vaults {
         access: Option<&BucketAccess>,
     ) -> Result<(OpenVault, Vec<Trial>), VaultsError> {
         let location = place.location();
-        let trials = tokio::task::spawn_blocking(move || place.trials())
-            .await
-            .map_err(|error| VaultsError::Thread(error.to_string()))?
-            .map_err(|error| at(&location, error.into()))?;
+        let begun = self.store.vaults().await?.iter().any(|row| row.location == location && !row.ready);
+        let (trials, taken) = tokio::task::spawn_blocking(move || {
+            let trials = place.trials()?;
+            let fit = trials.iter().all(|trial| trial.works || !trial.required);
+            // Whoever adds a vault where one lies would be left with one that nothing opens.
+            Ok::<_, BackendError>((trials, fit && !begun && place.is_taken()?))
+        })
+        .await
+        .map_err(|error| VaultsError::Thread(error.to_string()))?
+        .map_err(|error| at(&location, error.into()))?;
         if trials.iter().any(|trial| trial.required && !trial.works) {
             return Err(VaultsError::Unfit { location, trials });
+        }
+        if taken {
+            let source = VaultError::AlreadyAVault { location: location.clone() };
+            return Err(at(&location, source));
         }
         let password = Password::generate().map_err(|source| at(&location, source))?;
         let access = access.map(plain).transpose()?;

@@ -231,7 +231,10 @@ pub(super) fn refused(error: VaultsError) -> ActionError {
     let at = match &error {
         VaultsError::Vault { source: VaultError::WrongPassword, .. } => "password",
         VaultsError::Vault { source: VaultError::Refused(_), .. } => "key",
-        VaultsError::Vault { source: VaultError::NotAVault { .. } | VaultError::Backend(_), .. }
+        VaultsError::Vault {
+            source: VaultError::NotAVault { .. } | VaultError::AlreadyAVault { .. } | VaultError::Backend(_),
+            ..
+        }
         | VaultsError::Unfit { .. } => "location",
         _ => return error.into(),
     };

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use holdfast_model::{request::BucketAccess, state::Checksum, view::Trial};
 use holdfast_vault::{
-    Backend, BackendError, Checksum as Mode, Error as VaultError, LocalBackend, S3Backend, S3Options, SecretKey,
+    Backend, BackendError, Checksum as Mode, Error as VaultError, FileKind, LocalBackend, S3Backend, S3Options,
+    SecretKey,
 };
 
 /// A location as it was asked for or is stored.
@@ -68,6 +69,15 @@ impl Place {
             Self::Folder(path) => Arc::new(LocalBackend::create(path)?),
             Self::Bucket(options) => Arc::new(S3Backend::new(options.as_ref().clone())?),
         })
+    }
+
+    /// Whether a vault lies there already.
+    pub(crate) fn is_taken(&self) -> Result<bool, BackendError> {
+        match self.open() {
+            Ok(storage) => Ok(!storage.list(FileKind::Config)?.is_empty()),
+            Err(BackendError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Tries whether the storage does what a vault needs. A disk is tried by using it.
