@@ -15,7 +15,7 @@ use crate::restore;
 use crate::snapshot::SnapshotJson;
 use crate::{
     Cancel, CheckReport, CheckScope, Error, FileReader, Meter, Node, PackId, Password, ReadBack, RestoreOptions,
-    Restored, Snapshot, SnapshotId, Tree, TreeId, Writer, check, key, node,
+    Restored, Snapshot, SnapshotId, Tree, TreeId, Writer, check, key, node, zip,
 };
 
 /// Bounds of one vault's work.
@@ -32,7 +32,7 @@ pub struct VaultOptions {
 impl Default for VaultOptions {
     fn default() -> VaultOptions {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        VaultOptions { memory: 192 << 20, threads, level: 3 }
+        VaultOptions { memory: 192 << 20, threads, level: zip::DEFAULT_LEVEL }
     }
 }
 
