@@ -136,15 +136,18 @@ impl Key {
 
     /// Seals in place: `buffer` holds [`IV`] free bytes and then the plain text; the MAC is appended.
     pub(crate) fn seal(&self, buffer: &mut Vec<u8>) -> Result<(), Error> {
-        let mut iv = [0; IV];
-        fill_random(&mut iv)?;
-        let (head, text) = buffer
-            .split_first_chunk_mut::<IV>()
-            .ok_or_else(|| Error::Refused("a buffer without room for the IV".into()))?;
-        *head = iv;
-        self.keystream(&iv, text);
-        let mac = self.mac(&iv, text);
-        buffer.extend_from_slice(&mac);
+        buffer.extend_from_slice(&[0; MAC]);
+        self.seal_in_place(buffer)
+    }
+
+    /// Seals where the text lies: [`IV`] free bytes, the plain text, [`MAC`] free bytes.
+    pub(crate) fn seal_in_place(&self, buffer: &mut [u8]) -> Result<(), Error> {
+        let no_room = || Error::Refused("a buffer without room for the seal".into());
+        let (iv, rest) = buffer.split_first_chunk_mut::<IV>().ok_or_else(no_room)?;
+        let (text, mac) = rest.split_last_chunk_mut::<MAC>().ok_or_else(no_room)?;
+        fill_random(iv)?;
+        self.keystream(iv, text);
+        *mac = self.mac(iv, text);
         Ok(())
     }
 

@@ -64,6 +64,7 @@ mod cancel;
 mod check;
 mod chunk;
 mod config;
+mod copy;
 mod crypto;
 mod error;
 mod id;
@@ -93,6 +94,7 @@ pub use backend::{
 };
 pub use cancel::{Cancel, Cancelled};
 pub use check::{CheckReport, CheckScope, ReadBack};
+pub use copy::{CopyOptions, CopyReport};
 pub use error::{Error, Problem};
 pub use id::{Id, NotAnId, PackId, SnapshotId, TreeId};
 pub use key::put_key_back;

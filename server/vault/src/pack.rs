@@ -72,17 +72,34 @@ impl Blob {
             sealed.drain(..IV);
             sealed
         } else {
-            if self.packed_from > zip::MOST_RAW {
-                return Err(damaged("its length is out of bounds"));
-            }
-            let content =
-                zip::decompress(plain, self.packed_from as usize).ok_or_else(|| damaged("it does not unpack"))?;
-            if content.len() != self.packed_from as usize {
-                return Err(damaged("it is shorter than its entry says"));
-            }
-            content
+            self.unpack(plain)?
         };
         if Id::of(&content) == self.id { Ok(content) } else { Err(damaged("its content is not what its id says")) }
+    }
+
+    fn unpack(&self, packed: &[u8]) -> Result<Vec<u8>, Error> {
+        let damaged = |what: &str| Error::damaged(format!("blob {}: {what}", self.id));
+        if self.packed_from > zip::MOST_RAW {
+            return Err(damaged("its length is out of bounds"));
+        }
+        let content =
+            zip::decompress(packed, self.packed_from as usize).ok_or_else(|| damaged("it does not unpack"))?;
+        if content.len() != self.packed_from as usize {
+            return Err(damaged("it is shorter than its entry says"));
+        }
+        Ok(content)
+    }
+
+    /// Opens the blob where it lies, makes sure that it is what its id says, and seals it by another key: what was
+    /// compressed stays so. After an error the bytes are worth nothing.
+    pub(crate) fn seal_anew(&self, from: &Key, to: &Key, sealed: &mut [u8]) -> Result<(), Error> {
+        let damaged = |what: &str| Error::damaged(format!("blob {}: {what}", self.id));
+        let plain = from.open(sealed).map_err(|_| damaged("it is not authentic"))?;
+        let found = if self.packed_from == 0 { Id::of(plain) } else { Id::of(&self.unpack(plain)?) };
+        if found != self.id {
+            return Err(damaged("its content is not what its id says"));
+        }
+        to.seal_in_place(sealed)
     }
 }
 

@@ -70,6 +70,11 @@ pub(crate) struct SnapshotJson {
     pub gid: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]
     pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]
+    pub excludes: Vec<String>,
+    /// The snapshot that this one was copied from or made of, however often that has happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<SnapshotId>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub program_version: String,
 }
@@ -86,6 +91,8 @@ impl SnapshotJson {
             uid: rustix::process::getuid().as_raw(),
             gid: rustix::process::getgid().as_raw(),
             tags: draft.tags,
+            excludes: Vec::new(),
+            original: None,
             program_version: draft.program_version,
         }
     }

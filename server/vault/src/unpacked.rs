@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::backend::FileKind;
+use crate::backend::{BackendError, FileKind};
 use crate::crypto::{IV, Key};
 use crate::vault::Opened;
-use crate::{Error, Id, zip};
+use crate::{Cancel, Error, Id, zip};
 
 /// Most bytes that such a document may have.
 const MOST: u64 = 1 << 30;
+
+/// Of reading one document of many.
+type Outcome<T> = Result<T, Error>;
 
 /// The bytes and the name of a file with `value` in it.
 pub(crate) fn encode<T: Serialize>(key: &Key, value: &T) -> Result<(Id, Vec<u8>), Error> {
@@ -62,25 +65,64 @@ impl Opened {
         kind: FileKind,
         ids: &[Id],
     ) -> Result<Vec<(Id, T)>, Error> {
-        let next = AtomicUsize::new(0);
-        let read = || {
-            let mut loaded = Vec::new();
-            while let Some(id) = ids.get(next.fetch_add(1, Ordering::Relaxed)) {
-                loaded.push((*id, self.load::<T>(kind, &id.to_string())?));
+        let read = |id: &Id| Ok((*id, self.load::<T>(kind, &id.to_string())?));
+        self.in_parallel(ids, read)
+    }
+
+    /// Reads documents, several at a time; one that is damaged is an error of its own, and so is one that is not there.
+    pub(crate) fn load_each<T: DeserializeOwned + Send>(
+        &self,
+        kind: FileKind,
+        ids: &[Id],
+        cancel: &Cancel,
+    ) -> Result<Vec<(Id, Outcome<T>)>, Error> {
+        self.in_parallel(ids, |id| {
+            cancel.check()?;
+            match self.load::<T>(kind, &id.to_string()) {
+                Err(error @ (Error::Damaged { .. } | Error::Backend(BackendError::NotFound { .. }))) => {
+                    Ok((*id, Err(error)))
+                }
+                other => Ok((*id, Ok(other?))),
             }
-            Ok(loaded)
+        })
+    }
+
+    /// Does `work` for all items on as many threads as are worth having, and gives what came of it in no order. The
+    /// first error ends it.
+    pub(crate) fn in_parallel<I: Sync, T: Send>(
+        &self,
+        items: &[I],
+        work: impl Fn(&I) -> Result<T, Error> + Sync,
+    ) -> Result<Vec<T>, Error> {
+        let next = AtomicUsize::new(0);
+        let run = || {
+            let mut done = Vec::new();
+            while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                match work(item) {
+                    Ok(outcome) => done.push(outcome),
+                    Err(error) => {
+                        next.store(items.len(), Ordering::Relaxed);
+                        return Err(error);
+                    }
+                }
+            }
+            Ok(done)
         };
-        let threads = self.readers().min(ids.len());
+        let threads = self.readers().min(items.len());
         if threads < 2 {
-            return read();
+            return run();
         }
         std::thread::scope(|scope| {
-            let readers: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
-            let mut all = Vec::with_capacity(ids.len());
-            for reader in readers {
-                all.extend(reader.join().map_err(|_| Error::Refused("a thread died".into()))??);
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+            let mut all = Vec::with_capacity(items.len());
+            let mut outcome = Ok(());
+            for worker in workers {
+                match worker.join().map_err(|_| Error::Refused("a thread died".into())).flatten() {
+                    Ok(done) => all.extend(done),
+                    Err(error) => outcome = outcome.and(Err(error)),
+                }
             }
-            Ok(all)
+            outcome.map(|()| all)
         })
     }
 

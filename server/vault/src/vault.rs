@@ -207,28 +207,12 @@ impl Vault {
     /// If any of them cannot be read; the error names it. A list is never shorter than the truth.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
         let names = self.0.snapshot_names()?;
-        let share = names.len().div_ceil(self.0.readers()).max(32);
-        let mut snapshots: Vec<Snapshot> = std::thread::scope(|scope| {
-            let read = |names: &[SnapshotId]| -> Result<Vec<Snapshot>, Error> {
-                let mut found = Vec::with_capacity(names.len());
-                for name in names {
-                    match self.0.snapshot(name) {
-                        Ok(snapshot) => found.push(snapshot),
-                        // Forgotten between list and read.
-                        Err(Error::NoSuchSnapshot(_)) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(found)
-            };
-            let workers: Vec<_> = names.chunks(share).map(|names| scope.spawn(move || read(names))).collect();
-            let mut all = Vec::with_capacity(names.len());
-            for worker in workers {
-                let found = worker.join().map_err(|_| Error::Refused("a thread died".into()))??;
-                all.extend(found);
-            }
-            Ok::<_, Error>(all)
-        })?;
+        let read = |name: &SnapshotId| match self.0.snapshot(name) {
+            // Forgotten between list and read.
+            Err(Error::NoSuchSnapshot(_)) => Ok(None),
+            other => other.map(Some),
+        };
+        let mut snapshots: Vec<Snapshot> = self.0.in_parallel(&names, read)?.into_iter().flatten().collect();
         snapshots.sort_by_key(|snapshot| (snapshot.time, snapshot.id));
         Ok(snapshots)
     }

@@ -19,6 +19,7 @@ mod seal;
 mod stream;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::index::PackJson;
 use crate::lock::Lock;
@@ -28,6 +29,7 @@ use crate::{Archived, Cancel, Error, Id, Meter, Node, SnapshotDraft, SnapshotId,
 
 pub(crate) use assembly::Assembly;
 pub(crate) use core::{Core, Cruncher, Tally};
+pub(crate) use seal::{Ground, Listed};
 pub use stream::{Stream, Streamed};
 
 /// How a stream is cut into blobs.
@@ -125,8 +127,29 @@ impl Writer {
     }
 
     /// Adds a sealed blob as it is, whether the vault has it or not: how blobs move from pack to pack.
-    pub(crate) fn copy(&self, blob: &Blob, sealed: &[u8]) -> Result<(), Error> {
-        self.core.packer.append(&self.core, blob.kind, blob.id, sealed, blob.packed_from).map(|_| ())
+    /// Gives the bytes that it takes.
+    pub(crate) fn copy(&self, blob: &Blob, sealed: &[u8]) -> Result<u64, Error> {
+        self.core.packer.append(&self.core, blob.kind, blob.id, sealed, blob.packed_from)
+    }
+
+    /// Bytes that have become durable, in packs.
+    pub(crate) fn stored(&self) -> u64 {
+        self.core.stored.load(Ordering::Relaxed)
+    }
+
+    /// Names the packs that are durable by now in an index, so that what was done until here is not done again.
+    pub(crate) fn list_finished(&self, listed: &mut Listed) -> Result<(), Error> {
+        seal::list_finished(self, listed)
+    }
+
+    /// Makes all packs durable and names them in an index, without a snapshot. Gives the packs' bytes.
+    pub(crate) fn finish(self, listed: &mut Listed) -> Result<u64, Error> {
+        seal::finish(self, listed)
+    }
+
+    /// Gives up, but names in an index what is durable.
+    pub(crate) fn salvage(self, listed: &mut Listed) -> Result<(), Error> {
+        seal::salvage(self, listed)
     }
 
     /// Publishes packs and index, verified, without a snapshot.

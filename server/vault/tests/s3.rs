@@ -11,7 +11,6 @@ mod support;
 mod weed;
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,13 +46,6 @@ fn restic(place: &Place, program: &str, prefix: &str, args: &[&str]) -> String {
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{program} {args:?}: {said}{errors}");
     said.into_owned()
-}
-
-/// Debian's, and the newest if it is installed.
-fn restics() -> Vec<String> {
-    let newest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin/restic-0.19.1");
-    let newest = newest.is_file().then(|| newest.display().to_string());
-    ["restic".to_owned()].into_iter().chain(newest).collect()
 }
 
 fn all_is_well(vault: &Vault) {

@@ -128,7 +128,9 @@ fn save(vault: &Opened, writer: &Writer, bad: &Bad, cancel: &Cancel) -> Result<u
             continue;
         };
         match blob.decode(&vault.key, sealed.clone()) {
-            Ok(_) => writer.copy(blob, &sealed)?,
+            Ok(_) => {
+                writer.copy(blob, &sealed)?;
+            }
             Err(Error::Damaged { .. }) => continue,
             Err(error) => return Err(error),
         }

@@ -4,15 +4,18 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use super::{Sealed, Writer};
 use crate::backend::FileKind;
 use crate::id::IdSet;
 use crate::index::{FILE_BLOBS, IndexJson, PackJson};
+use crate::lock::Lock;
 use crate::node::NodeKind;
 use crate::pack::BlobKind;
 use crate::snapshot::SnapshotJson;
 use crate::vault::Opened;
-use crate::{Error, Id, PackId, SnapshotDraft, TreeId};
+use crate::{Error, Id, PackId, SnapshotDraft, SnapshotId, TreeId};
 
 /// Nobody's lock goes stale in so short a time.
 const MOMENT: Duration = Duration::from_secs(60);
@@ -25,50 +28,92 @@ pub(super) fn seal(mut writer: Writer, draft: SnapshotDraft) -> Result<Sealed, E
     }
     // 1. Packs.
     writer.pool.finish(&core)?;
-    let packs = std::mem::take(&mut *core.finished.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut stored = core.stored.load(Ordering::Relaxed);
-    // 2. Index. Without our lock, a prune may have taken the packs for somebody's remains.
-    writer.lock.still_held()?;
-    let written: Vec<PackId> = packs.iter().map(|pack| pack.id).collect();
-    let (files, bytes) = write_index(&core.vault, packs)?;
-    stored += bytes;
-    // 3. What we rely on.
-    let looked = Instant::now();
+    // 2. Index.
+    let mut listed = Listed::default();
+    list_finished(&writer, &mut listed)?;
+    // 3. to 5. The snapshot.
+    let ground = Ground { vault: &core.vault, lock: &writer.lock, losses: writer.losses, listed: &listed };
     let tree = draft.tree;
-    if let Err(error) = rely(&writer, &tree, &written) {
-        withdraw(&core.vault, &files, &written);
-        return Err(error);
-    }
-    // 4. The snapshot.
-    core.check()?;
-    let (snapshot, bytes) = core.vault.save(FileKind::Snapshot, &SnapshotJson::of(draft))?;
-    // 5. This process may have stood still between 3 and 4 for longer than a lock lives.
-    match writer.lock.still_held() {
-        Ok(()) => {}
-        Err(Error::VaultChanged { .. }) => {
-            if let Err(error) = bring_up_to_date(&core.vault).and_then(|()| verify(&core.vault, &tree, &written)) {
-                core.vault.backend.remove(FileKind::Snapshot, &snapshot.to_string())?;
-                withdraw(&core.vault, &files, &written);
-                return Err(error);
-            }
-        }
-        // It stood a moment ago; that it cannot be looked at now does not undo the seal.
-        Err(error) if looked.elapsed() < MOMENT => tracing::warn!(%error, "a vault's lock could not be looked at"),
-        Err(error) => return Err(error),
-    }
-    Ok(Sealed { snapshot, stored: stored + bytes })
+    let (snapshot, bytes) = ground.publish(&tree, &SnapshotJson::of(draft), &|| core.check())?;
+    Ok(Sealed { snapshot, stored: core.stored.load(Ordering::Relaxed) + listed.bytes + bytes })
 }
 
-/// Our lock stands, and nothing has gone since the writer began, or all that the tree needs is there all the same.
-fn rely(writer: &Writer, tree: &TreeId, written: &[PackId]) -> Result<(), Error> {
-    let vault = &writer.core.vault;
-    writer.core.check()?;
+/// What a writer has made durable and named in index files.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    pub files: Vec<Id>,
+    pub packs: Vec<PackId>,
+    /// Bytes of the index files.
+    pub bytes: u64,
+}
+
+/// Names the packs that are durable by now in an index.
+pub(super) fn list_finished(writer: &Writer, listed: &mut Listed) -> Result<(), Error> {
+    let core = &writer.core;
+    let packs = std::mem::take(&mut *core.finished.lock().unwrap_or_else(PoisonError::into_inner));
+    // Without our lock, a prune may have taken the packs for somebody's remains.
     writer.lock.still_held()?;
-    bring_up_to_date(vault)?;
-    if vault.index().losses() != writer.losses {
-        verify(vault, tree, written)?;
+    listed.packs.extend(packs.iter().map(|pack| pack.id));
+    let (files, bytes) = write_index(&core.vault, packs)?;
+    listed.files.extend(files);
+    listed.bytes += bytes;
+    Ok(())
+}
+
+/// What a snapshot rests on when it is published.
+pub(crate) struct Ground<'a> {
+    pub vault: &'a Opened,
+    pub lock: &'a Lock,
+    /// Of the index, when it was first relied upon.
+    pub losses: u64,
+    pub listed: &'a Listed,
+}
+
+impl Ground<'_> {
+    /// Publishes a snapshot of this tree, all of which is durable and in the index. `check` says whether to go on.
+    pub(crate) fn publish<T: Serialize>(
+        &self,
+        tree: &TreeId,
+        snapshot: &T,
+        check: &dyn Fn() -> Result<(), Error>,
+    ) -> Result<(SnapshotId, u64), Error> {
+        // 3. What we rely on.
+        let looked = Instant::now();
+        if let Err(error) = self.rely(tree, check) {
+            withdraw(self.vault, self.listed);
+            return Err(error);
+        }
+        // 4. The snapshot.
+        check()?;
+        let (snapshot, bytes) = self.vault.save(FileKind::Snapshot, snapshot)?;
+        // 5. This process may have stood still between 3 and 4 for longer than a lock lives.
+        match self.lock.still_held() {
+            Ok(()) => {}
+            Err(Error::VaultChanged { .. }) => {
+                let verified = bring_up_to_date(self.vault).and_then(|()| verify(self.vault, tree, &self.listed.packs));
+                if let Err(error) = verified {
+                    self.vault.backend.remove(FileKind::Snapshot, &snapshot.to_string())?;
+                    withdraw(self.vault, self.listed);
+                    return Err(error);
+                }
+            }
+            // It stood a moment ago; that it cannot be looked at now does not undo the seal.
+            Err(error) if looked.elapsed() < MOMENT => tracing::warn!(%error, "a vault's lock could not be looked at"),
+            Err(error) => return Err(error),
+        }
+        Ok((snapshot, bytes))
     }
-    writer.core.check()
+
+    /// Our lock stands, and nothing has gone since we began, or all that the tree needs is there all the same.
+    fn rely(&self, tree: &TreeId, check: &dyn Fn() -> Result<(), Error>) -> Result<(), Error> {
+        check()?;
+        self.lock.still_held()?;
+        bring_up_to_date(self.vault)?;
+        if self.vault.index().losses() != self.losses {
+            verify(self.vault, tree, &self.listed.packs)?;
+        }
+        check()
+    }
 }
 
 fn bring_up_to_date(vault: &Opened) -> Result<(), Error> {
@@ -77,11 +122,11 @@ fn bring_up_to_date(vault: &Opened) -> Result<(), Error> {
 }
 
 /// Takes back an index that names packs which are gone, so that nobody relies on it. What stands there whole may stay.
-fn withdraw(vault: &Opened, files: &[Id], written: &[PackId]) {
+fn withdraw(vault: &Opened, listed: &Listed) {
     let undo = || -> Result<(), Error> {
         let present = present(vault)?;
-        if written.iter().any(|pack| !present.contains(pack)) {
-            for file in files {
+        if listed.packs.iter().any(|pack| !present.contains(pack)) {
+            for file in &listed.files {
                 vault.backend.remove(FileKind::Index, &file.to_string())?;
             }
         }
@@ -96,18 +141,31 @@ fn withdraw(vault: &Opened, files: &[Id], written: &[PackId]) {
 pub(super) fn publish(mut writer: Writer) -> Result<Vec<PackJson>, Error> {
     let core = writer.core.clone();
     writer.pool.finish(&core)?;
-    let packs = std::mem::take(&mut *core.finished.lock().unwrap_or_else(PoisonError::into_inner));
-    for pack in &packs {
-        core.vault.verify_pack(pack)?;
-    }
-    writer.lock.still_held()?;
-    let (files, _) = write_index(&core.vault, packs.clone())?;
+    let packs = core.finished.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    core.vault.in_parallel(&packs, |pack| core.vault.verify_pack(pack))?;
+    let mut listed = Listed::default();
+    list_finished(&writer, &mut listed)?;
     if let Err(error) = writer.lock.still_held() {
-        let written: Vec<PackId> = packs.iter().map(|pack| pack.id).collect();
-        withdraw(&core.vault, &files, &written);
+        withdraw(&core.vault, &listed);
         return Err(error);
     }
     Ok(packs)
+}
+
+/// Packs and index for blobs that came from elsewhere, verified on their way. Gives the packs' bytes.
+pub(super) fn finish(mut writer: Writer, listed: &mut Listed) -> Result<u64, Error> {
+    let core = writer.core.clone();
+    writer.pool.finish(&core)?;
+    list_finished(&writer, listed)?;
+    Ok(core.stored.load(Ordering::Relaxed))
+}
+
+/// For a writer that is given up: names what it had made durable until then, so that this need not be done again.
+pub(super) fn salvage(mut writer: Writer, listed: &mut Listed) -> Result<(), Error> {
+    let core = writer.core.clone();
+    core.fail(Error::Cancelled);
+    writer.pool.stop(&core);
+    list_finished(&writer, listed)
 }
 
 /// Writes index files for packs that are durable; gives their names and bytes.

@@ -86,6 +86,13 @@ impl Place {
     }
 }
 
+/// Debian's, and the newest if it is installed.
+pub fn restics() -> Vec<String> {
+    let newest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin/restic-0.19.1");
+    let newest = newest.is_file().then(|| newest.display().to_string());
+    ["restic".to_owned()].into_iter().chain(newest).collect()
+}
+
 pub fn draft(tree: TreeId) -> SnapshotDraft {
     SnapshotDraft {
         tree,
