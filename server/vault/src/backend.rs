@@ -6,7 +6,7 @@ mod s3;
 use std::io;
 use std::sync::Arc;
 
-pub use local::LocalBackend;
+pub use local::{DirEntry, Disk, LocalBackend, SystemDisk};
 pub use s3::{Checksum, Encryption, NotABucket, S3Backend, S3Options, SecretKey, SelfTest};
 
 /// What a file of the vault is for; each kind has a place of its own.

@@ -89,8 +89,8 @@ mod zip;
 
 pub use archive::{Archived, Filter, SkipReason, Skipped, Source};
 pub use backend::{
-    Backend, BackendError, Checksum, Encryption, FileKind, LocalBackend, NotABucket, S3Backend, S3Options, SecretKey,
-    SelfTest,
+    Backend, BackendError, Checksum, DirEntry, Disk, Encryption, FileKind, LocalBackend, NotABucket, S3Backend,
+    S3Options, SecretKey, SelfTest, SystemDisk,
 };
 pub use cancel::{Cancel, Cancelled};
 pub use check::{CheckReport, CheckScope, ReadBack};

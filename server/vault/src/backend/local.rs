@@ -1,19 +1,24 @@
 //! A vault in a directory: restic's layout, each file whole and on the disk before it has its name.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
-use std::path::{Path, PathBuf};
+mod disk;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use std::os::fd::AsRawFd;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Backend, BackendError, FileKind};
 
+pub use disk::{DirEntry, Disk, SystemDisk};
+
 /// The local storage: directories 0700, files 0600, laid out as restic's `default` layout.
+///
+/// What a sync has not confirmed is given up, never synced again: after a failed one the system may call content clean
+/// that it has lost. A name that could not be made durable is taken back.
 #[derive(Debug)]
 pub struct LocalBackend {
     root: PathBuf,
+    disk: Arc<dyn Disk>,
 }
 
 impl LocalBackend {
@@ -22,28 +27,17 @@ impl LocalBackend {
     /// # Errors
     /// When a directory cannot be made.
     pub fn create(dir: impl Into<PathBuf>) -> Result<LocalBackend, BackendError> {
-        let root = absolute(&dir.into())?;
-        let make = |path: &Path| {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(path)
-                .map_err(|error| BackendError::from_io(path.display().to_string(), error))
-        };
-        for name in ["keys", "locks", "snapshots", "index"] {
-            make(&root.join(name))?;
-        }
-        for first in 0..=255u8 {
-            make(&root.join("data").join(hex::encode([first])))?;
-        }
-        for dir in [root.join("data"), root.clone()] {
-            sync_dir(&dir).map_err(|error| BackendError::from_io(dir.display().to_string(), error))?;
-        }
-        if let Some(parent) = root.parent() {
-            // The directory that holds the vault may belong to somebody else; then its entry there is old.
-            let _ = sync_dir(parent);
-        }
-        Ok(LocalBackend { root })
+        LocalBackend::create_on(Arc::new(SystemDisk), dir)
+    }
+
+    /// As [`LocalBackend::create`], by way of `disk`.
+    ///
+    /// # Errors
+    /// As [`LocalBackend::create`].
+    pub fn create_on(disk: Arc<dyn Disk>, dir: impl Into<PathBuf>) -> Result<LocalBackend, BackendError> {
+        let backend = LocalBackend { root: absolute(&dir.into())?, disk };
+        backend.make_layout().map_err(|error| BackendError::from_io(backend.location(), error))?;
+        Ok(backend)
     }
 
     /// The vault in `dir`, which must exist.
@@ -51,13 +45,57 @@ impl LocalBackend {
     /// # Errors
     /// When there is no such directory.
     pub fn open(dir: impl Into<PathBuf>) -> Result<LocalBackend, BackendError> {
-        let root = absolute(&dir.into())?;
-        let known = fs::metadata(&root).map_err(|error| BackendError::from_io(root.display().to_string(), error))?;
-        if !known.is_dir() {
-            let error = io::Error::from(io::ErrorKind::NotADirectory);
-            return Err(BackendError::from_io(root.display().to_string(), error));
+        LocalBackend::open_on(Arc::new(SystemDisk), dir)
+    }
+
+    /// As [`LocalBackend::open`], by way of `disk`.
+    ///
+    /// # Errors
+    /// As [`LocalBackend::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, dir: impl Into<PathBuf>) -> Result<LocalBackend, BackendError> {
+        let backend = LocalBackend { root: absolute(&dir.into())?, disk };
+        let failed = |error| BackendError::from_io(backend.location(), error);
+        if !backend.disk.look(&backend.root).map_err(failed)?.is_dir {
+            return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
-        Ok(LocalBackend { root })
+        Ok(backend)
+    }
+
+    fn make_layout(&self) -> io::Result<()> {
+        self.make_dirs(&self.root)?;
+        let data = self.root.join("data");
+        for name in ["keys", "locks", "snapshots", "index", "data"] {
+            self.make_dir(&self.root.join(name))?;
+        }
+        for first in 0..=255u8 {
+            self.make_dir(&data.join(hex::encode([first])))?;
+        }
+        self.disk.sync_dir(&data)?;
+        self.disk.sync_dir(&self.root)
+    }
+
+    fn make_dir(&self, dir: &Path) -> io::Result<()> {
+        match self.disk.make_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Makes a directory and all that is missing above it, each durable in the one above.
+    fn make_dirs(&self, dir: &Path) -> io::Result<()> {
+        let Some(parent) = dir.parent() else { return Ok(()) };
+        match self.make_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_dirs(parent)?;
+                self.make_dir(dir)?;
+            }
+            other => other?,
+        }
+        match self.disk.sync_dir(parent) {
+            // It belongs to somebody else; then the entry there is old.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            other => other,
+        }
     }
 
     fn dir(&self, kind: FileKind, name: &str) -> PathBuf {
@@ -76,64 +114,74 @@ impl LocalBackend {
         self.dir(kind, name).join(name)
     }
 
-    /// A file without a name becomes one with a name, so that a crash leaves no remains.
-    fn write_nameless(dir: &Path, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-        let mut file = fs::File::from(rustix::fs::open(dir, flags, Mode::from_raw_mode(0o600))?);
-        file.write_all(bytes)?;
-        if durable {
-            file.sync_all()?;
+    fn fill(&self, file: &File, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.disk.write(file, bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-        let from = format!("/proc/self/fd/{}", file.as_raw_fd());
-        match rustix::fs::linkat(CWD, from.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW) {
-            Ok(()) => Ok(()),
-            Err(rustix::io::Errno::EXIST) => Err(io::ErrorKind::AlreadyExists.into()),
-            Err(error) => Err(error.into()),
+        self.disk.sync(file)
+    }
+
+    /// A file without a name becomes one with a name, so that a crash leaves no remains. `false` if the name is taken or
+    /// the file system has no nameless files: take the other way.
+    fn write_nameless(&self, dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<bool> {
+        let other_way = |error: io::Error| if is_full(&error) { Err(error) } else { Ok(false) };
+        match self.disk.create_nameless(dir) {
+            Ok(file) => {
+                self.fill(&file, bytes)?;
+                self.disk.link(&file, path).map(|()| true).or_else(other_way)
+            }
+            Err(error) => other_way(error),
         }
     }
 
-    fn write_renamed(dir: &Path, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(dir)?;
-        file.write_all(bytes)?;
-        if durable {
-            file.as_file().sync_all()?;
+    fn write_renamed(&self, dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+        let temporary = dir.join(format!(".tmp-{}", hex::encode(random)));
+        let file = match self.disk.create(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_dirs(dir)?;
+                self.disk.create(&temporary)?
+            }
+            other => other?,
+        };
+        let named = self.fill(&file, bytes).and_then(|()| self.disk.rename(&temporary, path));
+        if named.is_err() {
+            let _ = self.disk.remove(&temporary);
         }
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        named
     }
 
     fn write_file(&self, kind: FileKind, name: &str, bytes: &[u8]) -> io::Result<()> {
         let (dir, path) = (self.dir(kind, name), self.path(kind, name));
-        // A lock is a promise of a living process: after a power cut it has no one to speak for.
-        let durable = kind != FileKind::Lock;
-        match LocalBackend::write_nameless(&dir, &path, bytes, durable) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !dir.exists() => {
-                fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-                if let Some(parent) = dir.parent() {
-                    sync_dir(parent)?;
-                }
-                LocalBackend::write_renamed(&dir, &path, bytes, durable)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Err(error),
-            // The name is taken, or the file system has no nameless files: take the other way.
-            Err(_) => LocalBackend::write_renamed(&dir, &path, bytes, durable)?,
+        let mut is_new = true;
+        if !self.write_nameless(&dir, &path, bytes)? {
+            is_new = self.disk.look(&path).is_err();
+            self.write_renamed(&dir, &path, bytes)?;
         }
-        if durable { sync_dir(&dir) } else { Ok(()) }
+        // A lock is a promise of a living process: after a power cut it may be gone. But what is there of it is whole, for
+        // restic (since 0.17) goes nowhere past a lock that it cannot read.
+        if kind == FileKind::Lock {
+            return Ok(());
+        }
+        let synced = self.disk.sync_dir(&dir);
+        if synced.is_err() && is_new {
+            // Nobody shall rely on what the next power cut may take away.
+            let _ = self.disk.remove(&path);
+        }
+        synced
     }
 
-    fn list_dir(dir: &Path, names: &mut Vec<(String, u64)>) -> io::Result<()> {
-        for entry in fs::read_dir(dir)? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if name.parse::<crate::Id>().is_err() {
-                continue;
-            }
-            match entry.metadata() {
-                Ok(known) => names.push((name, known.len())),
-                // Removed while we looked.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+    fn list_dir(&self, dir: &Path, names: &mut Vec<(String, u64)>) -> io::Result<()> {
+        for entry in self.disk.list(dir)? {
+            let Ok(name) = entry.name.into_string() else { continue };
+            if name.parse::<crate::Id>().is_ok() {
+                names.push((name, entry.size));
             }
         }
         Ok(())
@@ -142,20 +190,20 @@ impl LocalBackend {
     fn list_all(&self, kind: FileKind) -> io::Result<Vec<(String, u64)>> {
         let mut names = Vec::new();
         match kind {
-            FileKind::Config => match fs::metadata(self.root.join("config")) {
-                Ok(known) => names.push(("config".to_owned(), known.len())),
+            FileKind::Config => match self.disk.look(&self.path(kind, "")) {
+                Ok(known) => names.push(("config".to_owned(), known.size)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             },
             FileKind::Pack => {
-                for entry in fs::read_dir(self.root.join("data"))? {
-                    let entry = entry?;
-                    if entry.file_type()?.is_dir() && entry.file_name().len() == 2 {
-                        LocalBackend::list_dir(&entry.path(), &mut names)?;
+                let data = self.root.join("data");
+                for entry in self.disk.list(&data)? {
+                    if entry.is_dir && entry.name.len() == 2 {
+                        self.list_dir(&data.join(entry.name), &mut names)?;
                     }
                 }
             }
-            _ => LocalBackend::list_dir(&self.dir(kind, ""), &mut names)?,
+            _ => self.list_dir(&self.dir(kind, ""), &mut names)?,
         }
         Ok(names)
     }
@@ -178,42 +226,32 @@ impl Backend for LocalBackend {
     }
 
     fn read(&self, kind: FileKind, name: &str) -> Result<Vec<u8>, BackendError> {
-        fs::read(self.path(kind, name)).map_err(|error| BackendError::from_io(self.what(kind, name), error))
+        self.disk.read(&self.path(kind, name)).map_err(|error| BackendError::from_io(self.what(kind, name), error))
     }
 
     fn read_range(&self, kind: FileKind, name: &str, offset: u64, len: u64) -> Result<Vec<u8>, BackendError> {
-        let read = || {
-            let file = fs::File::open(self.path(kind, name))?;
-            let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-            if len > 1 << 20 && file.metadata()?.len() < offset.saturating_add(len as u64) {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
-            }
-            let mut bytes = vec![0; len];
-            file.read_exact_at(&mut bytes, offset)?;
-            Ok(bytes)
-        };
-        read().map_err(|error| BackendError::from_io(self.what(kind, name), error))
+        let read = usize::try_from(len)
+            .map_err(|_| io::ErrorKind::InvalidInput.into())
+            .and_then(|len| self.disk.read_range(&self.path(kind, name), offset, len));
+        read.map_err(|error| BackendError::from_io(self.what(kind, name), error))
     }
 
     fn write(&self, kind: FileKind, name: &str, bytes: &[u8]) -> Result<(), BackendError> {
-        self.write_file(kind, name, bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                BackendError::NoSpace { place: self.location() }
-            }
-            _ => BackendError::Failed { what: self.what(kind, name), source: error.into() },
+        self.write_file(kind, name, bytes).map_err(|error| match error {
+            error if is_full(&error) => BackendError::NoSpace { place: self.location() },
+            error => BackendError::Failed { what: self.what(kind, name), source: error.into() },
         })
     }
 
     fn free(&self) -> Result<Option<u64>, BackendError> {
-        let stat = rustix::fs::statvfs(&self.root)
-            .map_err(|error| BackendError::from_io(self.root.display().to_string(), error))?;
-        Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize)))
+        let free = self.disk.free(&self.root).map_err(|error| BackendError::from_io(self.location(), error))?;
+        Ok(Some(free))
     }
 
     fn remove(&self, kind: FileKind, name: &str) -> Result<(), BackendError> {
-        let removed = match fs::remove_file(self.path(kind, name)) {
+        let removed = match self.disk.remove(&self.path(kind, name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Ok(()) if kind != FileKind::Lock => sync_dir(&self.dir(kind, name)),
+            Ok(()) if kind != FileKind::Lock => self.disk.sync_dir(&self.dir(kind, name)),
             other => other,
         };
         removed.map_err(|error| BackendError::from_io(self.what(kind, name), error))
@@ -224,6 +262,6 @@ fn absolute(dir: &Path) -> Result<PathBuf, BackendError> {
     std::path::absolute(dir).map_err(|error| BackendError::from_io(dir.display().to_string(), error))
 }
 
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    fs::File::open(dir)?.sync_all()
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

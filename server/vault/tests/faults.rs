@@ -1,0 +1,17 @@
+//! The fault suite: everything that can happen to a vault in the middle of its work. Short here, long by
+//! `make test-faults`, which writes its figures to `FAULTS.md`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
+
+#[path = "faults/life.rs"]
+mod life;
+#[path = "faults/platter.rs"]
+mod platter;
+#[path = "faults/power.rs"]
+mod power;
+#[path = "faults/report.rs"]
+mod report;
+#[path = "support/lib.rs"]
+mod support;
+#[path = "faults/tap.rs"]
+mod tap;
