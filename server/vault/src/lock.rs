@@ -3,7 +3,8 @@
 //! A lock is taken by looking, writing our own file, and looking again: of two that come at once at least one sees the
 //! other and steps back. This needs a storage that lists what was written before, which disks and today's buckets are.
 
-use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,6 +20,10 @@ use crate::vault::Opened;
 const STALE: time::Duration = time::Duration::minutes(30);
 /// How often a held lock is renewed.
 const RENEWAL: Duration = Duration::from_secs(5 * 60);
+
+/// Locks of this process that nobody holds any more, and whose removal failed: they shall be in nobody's way, though
+/// their process lives.
+static GIVEN_UP: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// The JSON of a lock file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -143,7 +148,8 @@ impl Held {
         }
         let (id, _) = self.vault.save(FileKind::Lock, &LockJson::ours(exclusive))?;
         let old = std::mem::replace(&mut state.name, id.to_string());
-        Ok(self.vault.backend.remove(FileKind::Lock, &old)?)
+        give_up(&self.vault, old);
+        Ok(())
     }
 }
 
@@ -152,14 +158,24 @@ impl Drop for Lock {
         {
             let mut state = self.held.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.ended = true;
-            if let Err(error) = self.held.vault.backend.remove(FileKind::Lock, &state.name) {
-                tracing::warn!(%error, "a vault's lock was not removed");
-            }
+            give_up(&self.held.vault, std::mem::take(&mut state.name));
         }
         self.held.end.notify_all();
         if let Some(renewal) = self.renewal.take() {
             let _ = renewal.join();
         }
+    }
+}
+
+fn given_up() -> MutexGuard<'static, BTreeSet<String>> {
+    GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes a lock of ours; one that cannot be removed now is when it is next met.
+fn give_up(vault: &Opened, name: String) {
+    if let Err(error) = vault.backend.remove(FileKind::Lock, &name) {
+        tracing::warn!(%error, "a vault's lock was not removed");
+        given_up().insert(name);
     }
 }
 
@@ -183,9 +199,10 @@ fn refuse_if_locked(vault: &Opened, exclusive: bool, own: Option<&str>) -> Resul
         if Some(name.as_str()) == own || !(exclusive || lock.exclusive) {
             continue;
         }
-        if lock.is_old() || lock.is_dead() {
+        if lock.is_old() || lock.is_dead() || given_up().contains(&name) {
             tracing::warn!(lock = lock.describe(), "a stale lock is removed");
             vault.backend.remove(FileKind::Lock, &name)?;
+            given_up().remove(&name);
             continue;
         }
         return Err(Error::Locked { by: lock.describe() });
@@ -197,7 +214,7 @@ fn refuse_if_locked(vault: &Opened, exclusive: bool, own: Option<&str>) -> Resul
 pub(crate) fn remove_dead(vault: &Opened) -> Result<usize, Error> {
     let mut removed = 0;
     for (name, lock) in all(vault)? {
-        if lock.is_dead() || (lock.hostname == host() && lock.is_old()) {
+        if lock.is_dead() || given_up().remove(&name) || (lock.hostname == host() && lock.is_old()) {
             vault.backend.remove(FileKind::Lock, &name)?;
             removed += 1;
         }
