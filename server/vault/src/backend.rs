@@ -86,6 +86,17 @@ pub trait Backend: Send + Sync + 'static {
     /// Whatever the storage says.
     fn remove(&self, kind: FileKind, name: &str) -> Result<(), BackendError>;
 
+    /// Makes sure that a power cut brings back nothing of a kind that is gone, and takes nothing that can be seen: what
+    /// others have written or removed becomes durable a moment later, or never, if they ended in between. Called before
+    /// something that relies on it. Nothing to do where all that can be seen is durable.
+    ///
+    /// # Errors
+    /// Whatever the storage says.
+    fn settle(&self, kind: FileKind) -> Result<(), BackendError> {
+        let _ = kind;
+        Ok(())
+    }
+
     /// Bytes that are free for more; none where nobody can say.
     ///
     /// # Errors

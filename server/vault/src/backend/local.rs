@@ -130,7 +130,12 @@ impl LocalBackend {
     /// the file system has no nameless files: take the other way.
     fn write_nameless(&self, dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<bool> {
         let other_way = |error: io::Error| if is_full(&error) { Err(error) } else { Ok(false) };
-        match self.disk.create_nameless(dir) {
+        let mut opened = self.disk.create_nameless(dir);
+        if matches!(&opened, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            self.make_dirs(dir)?;
+            opened = self.disk.create_nameless(dir);
+        }
+        match opened {
             Ok(file) => {
                 self.fill(&file, bytes)?;
                 self.disk.link(&file, path).map(|()| true).or_else(other_way)
@@ -143,13 +148,7 @@ impl LocalBackend {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
         let temporary = dir.join(format!(".tmp-{}", hex::encode(random)));
-        let file = match self.disk.create(&temporary) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.make_dirs(dir)?;
-                self.disk.create(&temporary)?
-            }
-            other => other?,
-        };
+        let file = self.disk.create(&temporary)?;
         let named = self.fill(&file, bytes).and_then(|()| self.disk.rename(&temporary, path));
         if named.is_err() {
             let _ = self.disk.remove(&temporary);
@@ -241,6 +240,21 @@ impl Backend for LocalBackend {
             error if is_full(&error) => BackendError::NoSpace { place: self.location() },
             error => BackendError::Failed { what: self.what(kind, name), source: error.into() },
         })
+    }
+
+    fn settle(&self, kind: FileKind) -> Result<(), BackendError> {
+        let settle = || match kind {
+            FileKind::Pack => {
+                let data = self.root.join("data");
+                for entry in self.disk.list(&data)?.iter().filter(|entry| entry.is_dir) {
+                    self.disk.sync_dir(&data.join(&entry.name))?;
+                }
+                self.disk.sync_dir(&data)
+            }
+            _ => self.disk.sync_dir(&self.dir(kind, "")),
+        };
+        let what = || format!("{} files in {}", kind.word(), self.root.display());
+        settle().map_err(|error| BackendError::from_io(what(), error))
     }
 
     fn free(&self) -> Result<Option<u64>, BackendError> {

@@ -14,6 +14,8 @@ impl Known {
     /// One that is damaged counts as not there: then it is copied again.
     pub(super) fn read(vault: &Opened, cancel: &Cancel) -> Result<Known, Error> {
         let names = vault.snapshot_names()?;
+        // What we call there already must not go with the power.
+        vault.backend.settle(FileKind::Snapshot)?;
         let mut known: IdMap<Vec<(SnapshotId, SnapshotJson)>> = IdMap::default();
         for (id, read) in vault.load_each::<SnapshotJson>(FileKind::Snapshot, &names, cancel)? {
             match read {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::census::Census;
 use super::turn::{Halt, Turn};
+use crate::backend::FileKind;
 use crate::id::IdSet;
 use crate::node::parse_tree;
 use crate::pack::BlobKind;
@@ -50,6 +51,9 @@ impl Survey {
         let roots = roots(vault, &new, turn)?;
         self.walk(vault, roots, turn, meter)?;
         self.read.extend(new);
+        // What is forgotten must not come back once its packs are gone, nor an index file that names them.
+        vault.backend.settle(FileKind::Snapshot)?;
+        vault.backend.settle(FileKind::Index)?;
         let missing = |word: &str, id: &Id| {
             let what = format!("{word} {id}, which a snapshot needs, is in no pack; a check names what it is part of");
             Halt::Failed(Error::damaged(what))

@@ -44,6 +44,7 @@ pub(super) fn rebuild(
     meter: &Meter,
     report: &mut RepairReport,
 ) -> Result<(), Error> {
+    vault.backend.settle(FileKind::Pack)?;
     let packs: Vec<(PackId, u64)> = layout.sizes.iter().map(|(id, size)| (*id, *size)).collect();
     let (shelf, bad) = (Mutex::new(Shelf::default()), Mutex::new(Vec::new()));
     let findings = Findings::new(vault, cancel, meter);

@@ -90,8 +90,7 @@ impl Ground<'_> {
         match self.lock.still_held() {
             Ok(()) => {}
             Err(Error::VaultChanged { .. }) => {
-                let verified = bring_up_to_date(self.vault).and_then(|()| verify(self.vault, tree, &self.listed.packs));
-                if let Err(error) = verified {
+                if let Err(error) = self.look_again(tree) {
                     self.vault.backend.remove(FileKind::Snapshot, &snapshot.to_string())?;
                     withdraw(self.vault, self.listed);
                     return Err(error);
@@ -110,9 +109,19 @@ impl Ground<'_> {
         self.lock.still_held()?;
         bring_up_to_date(self.vault)?;
         if self.vault.index().losses() != self.losses {
-            verify(self.vault, tree, &self.listed.packs)?;
+            self.look_again(tree)?;
+        } else if self.listed.files.is_empty() {
+            // A file of our own would have made those durable that were there before it.
+            self.vault.backend.settle(FileKind::Index)?;
         }
         check()
+    }
+
+    /// Is everything that the tree needs there, by what the index says now?
+    fn look_again(&self, tree: &TreeId) -> Result<(), Error> {
+        bring_up_to_date(self.vault)?;
+        self.vault.backend.settle(FileKind::Index)?;
+        verify(self.vault, tree, &self.listed.packs)
     }
 }
 
