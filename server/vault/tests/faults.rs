@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 
+#[path = "faults/errors.rs"]
+mod errors;
+#[path = "faults/kill.rs"]
+mod kill;
 #[path = "faults/life.rs"]
 mod life;
 #[path = "faults/platter.rs"]
@@ -11,7 +15,11 @@ mod platter;
 mod power;
 #[path = "faults/report.rs"]
 mod report;
+#[path = "faults/stopped.rs"]
+mod stopped;
 #[path = "support/lib.rs"]
 mod support;
 #[path = "faults/tap.rs"]
 mod tap;
+#[path = "faults/victim.rs"]
+mod victim;

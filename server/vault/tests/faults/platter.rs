@@ -5,6 +5,7 @@
 //! not, each for itself, whatever came before or after. Content whose sync has failed is never durable any more.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -134,6 +135,18 @@ impl Platter {
                 Entry::File(number) => (path.clone(), Some(self.files[number].after_cut(rng, kept))),
             })
             .collect()
+    }
+}
+
+/// Writes what is left of `from` to a directory.
+pub fn lay_down(left: &Left, from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    for (path, file) in left {
+        let Ok(path) = path.strip_prefix(from) else { continue };
+        match file {
+            None => fs::create_dir_all(to.join(path)).unwrap(),
+            Some(file) => fs::write(to.join(path), &file.bytes).unwrap(),
+        }
     }
 }
 

@@ -208,9 +208,14 @@ fn lost_power() {
         // Half of the cuts come directly behind something that was promised.
         let marks: Vec<usize> =
             (1..=story.steps.len()).filter(|at| matches!(story.steps[at - 1], Step::Mark(_))).collect();
+        let made = marks.get(1).copied().unwrap_or(0);
         let schedules: Vec<(usize, u64)> = (0..cuts)
             .map(|_| {
-                let at = if rng.chance(50) { *rng.pick(&marks) } else { rng.below(story.steps.len() + 1) };
+                let at = match rng.below(20) {
+                    0 => 1 + rng.below(made),
+                    1..10 => *rng.pick(&marks),
+                    _ => made + rng.below(story.steps.len() + 1 - made),
+                };
                 (at, rng.next())
             })
             .collect();

@@ -1,0 +1,208 @@
+//! The n-th call to the disk fails, for n = 1, 2, 3 … until a run has fewer calls: a clean error or a run that did not
+//! need it, never a seal that is not there, and nothing that was sealed before is touched.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use holdfast_vault::{Error, LocalBackend, RestoreOptions, SnapshotId, SystemDisk, Vault};
+use rustix::io::Errno;
+
+use super::life::*;
+use super::platter::{Platter, lay_down};
+use super::report::{Row, report};
+use super::support::{options, password};
+use super::tap::{Harm, Tap, Which};
+
+const FAULTS: [(&str, Which, Harm); 5] = [
+    ("EIO", Which::Every, Harm::Error(Errno::IO.raw_os_error())),
+    ("ENOSPC", Which::Every, Harm::Error(Errno::NOSPC.raw_os_error())),
+    ("EINTR", Which::Every, Harm::Error(Errno::INTR.raw_os_error())),
+    ("short write", Which::Writes, Harm::Short),
+    ("failed sync", Which::Syncs, Harm::Error(Errno::IO.raw_os_error())),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    Create,
+    Forget,
+    Prune,
+    Restore,
+    Check,
+    Open,
+    Init,
+}
+
+/// A vault, a way to it that fails, and a place where it lies as a power cut would leave it.
+struct Scene {
+    room: tempfile::TempDir,
+    image: Image,
+    contents: Contents,
+    kept: Vec<SnapshotId>,
+    next: Content,
+    tap: Tap,
+    /// By the way that fails, as a server keeps a vault open over many runs.
+    vault: Vault,
+    /// Straight to the disk.
+    clean: Vault,
+    /// To the vault without what was not synced.
+    cut: Vault,
+}
+
+impl Scene {
+    fn new(rng: &mut Rng) -> Scene {
+        let room = room();
+        let path = room.path().join("vault");
+        let (mut contents, kept) = vault_in_use(&path, rng);
+        let image = Image::of(&path);
+        image.put_back(&path);
+        image.put_back(&room.path().join("cut"));
+        let next = changed(rng, &contents["base-0"]);
+        contents.insert("next".into(), next.clone());
+        let tap = Tap::default();
+        let vault = open_on(Arc::new(tap.clone()), &path).unwrap();
+        let clean = open_on(Arc::new(SystemDisk), &path).unwrap();
+        let cut = open_on(Arc::new(SystemDisk), &room.path().join("cut")).unwrap();
+        Scene { room, image, contents, kept, next, tap, vault, clean, cut }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.room.path().join("vault")
+    }
+
+    /// Gives the snapshot that was sealed, if one was.
+    fn run(&self, run: Run) -> Result<Option<SnapshotId>, Error> {
+        match run {
+            Run::Create => put(&self.vault, "next", &self.next).map(Some),
+            Run::Forget => self.vault.forget(&self.kept[0]).map(|()| None),
+            Run::Prune => match prune(&self.vault)?.stopped {
+                None => Ok(None),
+                Some(stopped) => panic!("a prune that nobody stopped: {stopped:?}"),
+            },
+            Run::Restore => {
+                let target = tempfile::tempdir_in(self.room.path()).unwrap();
+                let snapshot = self.vault.snapshot(&self.kept[1])?;
+                let restored = self.vault.restore(&snapshot.tree, target.path(), RestoreOptions::default())?;
+                let wrong = differences(target.path(), &self.contents[&snapshot.tags[0]]);
+                match restored.problems.first() {
+                    None => assert_eq!(wrong, Vec::<String>::new(), "restored silently"),
+                    Some(problem) => return Err(Error::Refused(problem.what.clone())),
+                }
+                Ok(None)
+            }
+            Run::Check => {
+                let scope = holdfast_vault::CheckScope::AllData;
+                let report = self.vault.check(scope, &Default::default(), &Default::default())?;
+                match report.problems.first() {
+                    None => Ok(None),
+                    Some(problem) => Err(Error::Refused(problem.what.clone())),
+                }
+            }
+            Run::Open => open_on(Arc::new(self.tap.clone()), &self.path()).map(|_| None),
+            Run::Init => self.init(Arc::new(self.tap.clone())).map(|()| None),
+        }
+    }
+
+    /// A second vault beside the first.
+    fn init(&self, disk: Arc<dyn holdfast_vault::Disk>) -> Result<(), Error> {
+        let backend = LocalBackend::create_on(disk, self.room.path().join("above/new"))?;
+        Vault::init(Arc::new(backend), &password(), options()).map(drop)
+    }
+
+    /// Lets the n-th call of a run fail. Gives whether there was such a call, and whether the run failed.
+    fn at(&self, run: Run, fault: &(&str, Which, Harm), number: usize, thorough: bool) -> (bool, bool) {
+        let about = format!("{run:?}, {} at call {number}", fault.0);
+        self.image.put_back(&self.path());
+        let _ = std::fs::remove_dir_all(self.room.path().join("above"));
+        self.tap.take_log();
+        self.tap.plan(fault.1.clone(), number, fault.2);
+        let outcome = self.run(run);
+        let harmed = self.tap.heal();
+        if !harmed {
+            outcome.as_ref().unwrap_or_else(|error| panic!("{run:?} without a fault: {error}"));
+        }
+        if let (Err(error), "ENOSPC") = (&outcome, fault.0) {
+            assert!(error.to_string().contains("pace"), "{about}: a full disk is not said to be full: {error}");
+        }
+        if fault.2 == Harm::Short {
+            outcome.as_ref().unwrap_or_else(|error| panic!("{about}: {error}"));
+        }
+        self.holds(run, &outcome, &self.clean, &about);
+        // What was said to be durable is there when the power goes now.
+        if fault.0 == "failed sync" || thorough {
+            let mut platter = Platter::with(&self.path(), self.image.files());
+            self.tap.take_log().iter().for_each(|step| platter.apply(step));
+            let left = platter.cut(&mut Rng::seeded(0), 0);
+            let cut = self.room.path().join("cut");
+            lay_down(&left, &self.path(), &cut);
+            // Their process would be gone, and here it is this one.
+            remove_locks(&cut);
+            self.holds(run, &outcome, &self.cut, &format!("{about}, and no power"));
+        }
+        // Running again, over the same open vault, is all that is needed.
+        let is_done = match run {
+            Run::Init => outcome.is_ok(),
+            Run::Forget => self.clean.snapshot(&self.kept[0]).is_err(),
+            _ => false,
+        };
+        if !is_done {
+            self.run(run).unwrap_or_else(|error| panic!("{about}: the next run: {error}"));
+            all_whole(&self.clean, &self.contents).unwrap_or_else(|error| panic!("{about}: in the end: {error}"));
+        }
+        (harmed, outcome.is_err())
+    }
+
+    /// All is whole; what was there before is there, and what was sealed.
+    fn holds(&self, run: Run, outcome: &Result<Option<SnapshotId>, Error>, vault: &Vault, about: &str) {
+        let there = all_whole(vault, &self.contents).unwrap_or_else(|error| panic!("{about}: {error}"));
+        for (number, id) in self.kept.iter().enumerate() {
+            let may_be_gone = run == Run::Forget && number == 0;
+            assert!(may_be_gone || there.contains(id), "{about}: {id} is lost");
+        }
+        match outcome {
+            Ok(Some(sealed)) => assert!(there.contains(sealed), "{about}: a seal that is not there"),
+            Ok(None) if run == Run::Forget => assert!(!there.contains(&self.kept[0]), "{about}: it is not gone"),
+            Ok(None) => {}
+            Err(_) => assert!(there.len() <= self.kept.len(), "{about}: an error, and a snapshot all the same"),
+        }
+    }
+}
+
+#[test]
+fn the_nth_call_fails() {
+    let mut rng = Rng::new(2);
+    let scene = Scene::new(&mut rng);
+    let mut runs = 0;
+    let mut said = Vec::new();
+    for run in [Run::Create, Run::Prune, Run::Forget, Run::Restore, Run::Check, Run::Open, Run::Init] {
+        let (mut calls, mut failed) = (0, 0);
+        for fault in &FAULTS {
+            // The short form takes every few calls, another few with each fault.
+            let scrypt = matches!(run, Run::Open | Run::Init);
+            let few = run == Run::Forget;
+            let stride = many(if scrypt { 40 } else if few { 1 } else { 8 }, if run == Run::Init { 6 } else { 1 });
+            let mut number = 1 + rng.below(stride);
+            loop {
+                let (harmed, error) = scene.at(run, fault, number, number % 5 == 0);
+                runs += 1;
+                failed += usize::from(error);
+                calls = calls.max(number);
+                if !harmed {
+                    break;
+                }
+                number += stride;
+            }
+        }
+        assert!(failed > 3, "{run:?}: only {failed} of its faults were felt");
+        said.push(format!("{run:?} {calls}").to_lowercase());
+    }
+    report(Row {
+        part: "errors",
+        what: format!(
+            "the n-th call to the vault's disk fails, n = 1, 2, 3 … until a run passes (calls of a run: {}) × {}; then \
+             with the power cut too",
+            said.join(", "),
+            FAULTS.map(|fault| fault.0).join(", ")
+        ),
+        count: runs,
+    });
+}
