@@ -3,18 +3,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 
+#[path = "faults/damage.rs"]
+mod damage;
 #[path = "faults/errors.rs"]
 mod errors;
 #[path = "faults/kill.rs"]
 mod kill;
 #[path = "faults/life.rs"]
 mod life;
+#[path = "support/memory.rs"]
+mod memory;
 #[path = "faults/platter.rs"]
 mod platter;
 #[path = "faults/power.rs"]
 mod power;
 #[path = "faults/report.rs"]
 mod report;
+#[path = "faults/space.rs"]
+mod space;
 #[path = "faults/stopped.rs"]
 mod stopped;
 #[path = "support/lib.rs"]

@@ -177,9 +177,15 @@ fn the_nth_call_fails() {
         let (mut calls, mut failed) = (0, 0);
         for fault in &FAULTS {
             // The short form takes every few calls, another few with each fault.
-            let scrypt = matches!(run, Run::Open | Run::Init);
-            let few = run == Run::Forget;
-            let stride = many(if scrypt { 40 } else if few { 1 } else { 8 }, if run == Run::Init { 6 } else { 1 });
+            let short = match run {
+                Run::Forget => 1,
+                Run::Restore => 2,
+                Run::Create | Run::Prune | Run::Check => 8,
+                // A new key costs a tenth of a second.
+                Run::Open => 3,
+                Run::Init => 60,
+            };
+            let stride = many(short, if run == Run::Init { 6 } else { 1 });
             let mut number = 1 + rng.below(stride);
             loop {
                 let (harmed, error) = scene.at(run, fault, number, number % 5 == 0);
@@ -192,7 +198,7 @@ fn the_nth_call_fails() {
                 number += stride;
             }
         }
-        assert!(failed > 3, "{run:?}: only {failed} of its faults were felt");
+        assert!(failed > 1, "{run:?}: only {failed} of its faults were felt");
         said.push(format!("{run:?} {calls}").to_lowercase());
     }
     report(Row {
