@@ -6,7 +6,8 @@ use std::fs;
 use std::sync::Arc;
 
 use holdfast_vault::{
-    Cancel, CheckScope, FileKind, LocalBackend, Meter, Password, RestoreOptions, Snapshot, SystemDisk, Vault, VaultOptions,
+    Cancel, CheckScope, FileKind, LocalBackend, Meter, Password, RestoreOptions, Snapshot, SystemDisk, Vault,
+    VaultOptions,
 };
 
 use super::life::*;
@@ -74,7 +75,8 @@ fn restores_or_says(vault: &Vault, snapshot: &Snapshot, content: &Content) -> Re
     let root = target.path().join("files");
     for (name, bytes) in content {
         let path = std::path::Path::new("files").join(name);
-        let excused = restored.problems.iter().any(|problem| problem.path.as_ref().is_some_and(|at| path.starts_with(at)));
+        let excused =
+            restored.problems.iter().any(|problem| problem.path.as_ref().is_some_and(|at| path.starts_with(at)));
         if !excused && fs::read(root.join(name)).ok().as_ref() != Some(bytes) {
             return Err(format!("{name} is wrong, and nothing is said of it"));
         }

@@ -57,7 +57,8 @@ fn killed_at_every_point() {
             }
         }
     }
-    let named: std::collections::BTreeSet<_> = points.iter().map(|(work, name, ..)| format!("{work:?} {name}")).collect();
+    let named: std::collections::BTreeSet<_> =
+        points.iter().map(|(work, name, ..)| format!("{work:?} {name}")).collect();
     // The short form takes some of them; what a seal passes through, always.
     let step = many(6, 1);
     let chosen: Vec<_> = points
@@ -73,7 +74,10 @@ fn killed_at_every_point() {
     }
     report(Row {
         part: "kill",
-        what: format!("kill -9 at {} named calls of create, prune, forget and restore: first, middle, last", named.len()),
+        what: format!(
+            "kill -9 at {} named calls of create, prune, forget and restore: first, middle, last",
+            named.len()
+        ),
         count: chosen.len(),
     });
 }

@@ -11,9 +11,7 @@ use std::time::Instant;
 use super::life::is_full;
 
 /// The parts, in the order in which they are told.
-const PARTS: [(&str, &str); 1] = [
-    ("lost power", "Lost power"),
-];
+const PARTS: [(&str, &str); 1] = [("lost power", "Lost power")];
 
 /// What one part of the suite did. It only gets here if nothing was lost, changed or wrong.
 pub struct Row {

@@ -76,7 +76,8 @@ fn scene(rng: &mut Rng) -> Scene {
         (from..from + count).map(|n| (format!("file-{n}"), rng.bytes(300_000))).collect()
     };
     let all = files(rng, 0, 30);
-    let half = all.iter().enumerate().filter(|(n, _)| n % 2 == 0).map(|(_, (name, bytes))| (name.clone(), bytes.clone()));
+    let half =
+        all.iter().enumerate().filter(|(n, _)| n % 2 == 0).map(|(_, (name, bytes))| (name.clone(), bytes.clone()));
     let half: Content = half.collect();
     let big = add("all", all);
     add("half", half);

@@ -14,15 +14,37 @@ use rustix::process::{Signal, getpid, kill_process};
 /// What was done to the disk, in its order. Files are numbers.
 #[derive(Debug, Clone)]
 pub enum Step {
-    Create { file: usize, path: Option<PathBuf> },
-    Write { file: usize, bytes: Arc<[u8]> },
-    Sync { file: usize },
-    SyncFailed { file: usize },
-    Link { file: usize, path: PathBuf },
-    Rename { from: PathBuf, to: PathBuf },
-    Remove { path: PathBuf },
-    MakeDir { path: PathBuf },
-    SyncDir { path: PathBuf },
+    Create {
+        file: usize,
+        path: Option<PathBuf>,
+    },
+    Write {
+        file: usize,
+        bytes: Arc<[u8]>,
+    },
+    Sync {
+        file: usize,
+    },
+    SyncFailed {
+        file: usize,
+    },
+    Link {
+        file: usize,
+        path: PathBuf,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    Remove {
+        path: PathBuf,
+    },
+    MakeDir {
+        path: PathBuf,
+    },
+    SyncDir {
+        path: PathBuf,
+    },
     /// Something happened that is no call: a seal returned, for example.
     Mark(String),
 }
