@@ -119,7 +119,7 @@ const fn planned(kind: RunKind) -> &'static [(&'static str, &'static str)] {
             ("restore:health", "Health checks"),
             ("restore:complete", "Complete"),
         ],
-        RunKind::Drill | RunKind::Verify => &[],
+        RunKind::Drill | RunKind::Verify | RunKind::Prune | RunKind::Check | RunKind::Repair | RunKind::Copy => &[],
     }
 }
 

@@ -4,6 +4,7 @@
 use holdfast_model::{
     size,
     state::{Kind, RunKind, Trigger},
+    view::Subject,
 };
 use time::{Date, Month, OffsetDateTime};
 
@@ -157,6 +158,10 @@ pub const fn run_kind(kind: RunKind) -> &'static str {
         RunKind::Drill => "Drill",
         RunKind::Restore => "Restore",
         RunKind::Verify => "Verification",
+        RunKind::Prune => "Prune",
+        RunKind::Check => "Check",
+        RunKind::Repair => "Repair",
+        RunKind::Copy => "Copy",
     }
 }
 
@@ -179,6 +184,27 @@ pub const fn trigger(trigger: Trigger) -> &'static str {
 /// The address of an environment's page.
 pub fn environment_href(project: &impl ToString, name: &impl ToString) -> String {
     format!("/projects/{}/{}", project.to_string(), name.to_string())
+}
+
+/// The address of a project's page.
+pub fn project_href(project: &impl ToString) -> String {
+    format!("/projects/{}", project.to_string())
+}
+
+/// The page of what a run works on.
+pub fn subject_href(subject: &Subject) -> String {
+    match subject {
+        Subject::Environment(environment) => environment_href(&environment.project, &environment.name),
+        Subject::Vault(vault) => project_href(&vault.project),
+    }
+}
+
+/// What a run works on where there is little room: `production`, `the vault of shop`.
+pub fn subject_name(subject: &Subject) -> String {
+    match subject {
+        Subject::Environment(environment) => environment.name.to_string(),
+        Subject::Vault(vault) => format!("the vault of {}", vault.project),
+    }
 }
 
 /// The first characters of an id, enough to tell neighbours apart: `chk_01jd3k9x2m`.

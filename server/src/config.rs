@@ -131,8 +131,8 @@ impl Settings {
         let mebibytes = parse("HOLDFAST_VAULT_MEMORY_MIB", text("HOLDFAST_VAULT_MEMORY_MIB", None))?
             .or(file.vault_memory_mib)
             .unwrap_or(192_u64);
-        if mebibytes < 32 {
-            return Err(ConfigError::Refused("vault_memory_mib: at least 32 is needed".into()));
+        if mebibytes < 48 {
+            return Err(ConfigError::Refused("vault_memory_mib: at least 48 is needed".into()));
         }
         let workers = parse("HOLDFAST_WORKERS", text("HOLDFAST_WORKERS", None))?.or(file.workers).unwrap_or(2_usize);
         if workers > 64 {

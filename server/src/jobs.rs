@@ -5,14 +5,14 @@
 //! | [`worker`], [`hold`], [`recorder`] | one run in a worker's hands: lease, cancellation, events, and its end |
 //! | [`create`], [`seal`], [`drill`], [`verify`], [`restore`] | what each kind of run does |
 //! | [`facts`] | what became true after a seal, on its way into the vault |
-//! | [`prune`] | what no checkpoint needs any more leaves its vault |
+//! | [`prune`], [`check`], [`repair`], [`copy`] | what is done with a vault as a whole |
+//! | [`upkeep`] | when these are due |
 //! | [`care`] | what an earlier process left, leases, samples |
 
 use std::{path::PathBuf, sync::Arc};
 
 use holdfast_engine::{Allow, Tools};
-use holdfast_model::id::{CheckpointId, VaultId};
-use holdfast_vault::PruneReport;
+use holdfast_model::id::CheckpointId;
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::{JoinHandle, JoinSet},
@@ -20,7 +20,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 mod care;
+mod check;
 mod choose;
+mod copy;
 mod create;
 mod drill;
 mod facts;
@@ -28,19 +30,21 @@ mod hold;
 mod job;
 mod prune;
 mod recorder;
+mod repair;
 mod restore;
 mod seal;
+mod upkeep;
 mod verify;
 mod worker;
 
 pub use crate::store::{Live, Refusal, may_delete};
 use crate::{
     keys::ServerKey,
-    store::{Store, StoreError},
-    vaults::{Vaults, VaultsError, blocking},
+    store::{Lane, Store, StoreError},
+    vaults::{OpenVault, Vaults, VaultsError, blocking},
 };
 pub use choose::choose;
-pub(crate) use prune::told;
+pub(crate) use copy::Asked as CopyAsked;
 
 /// Why something asked of the desk was not done.
 #[derive(Debug, thiserror::Error)]
@@ -84,15 +88,6 @@ struct Inner {
     settings: DeskSettings,
     /// Held while facts are appended to a vault.
     facts: Mutex<()>,
-}
-
-/// Whoever no longer waits for something does not want it.
-struct StopOnDrop(holdfast_vault::Cancel);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
 }
 
 /// One file of a checkpoint, opened.
@@ -156,8 +151,10 @@ impl Desk {
             tasks.spawn(care::keep(self.clone(), cancel.clone()));
             for number in 1..=self.0.settings.workers.max(1) {
                 let name = format!("{}/{number}", std::process::id());
-                tasks.spawn(worker::work(self.clone(), name, cancel.clone()));
+                tasks.spawn(worker::work(self.clone(), Lane::Environments, name, cancel.clone()));
             }
+            let name = format!("{}/vaults", std::process::id());
+            tasks.spawn(worker::work(self.clone(), Lane::Vaults, name, cancel.clone()));
             while let Some(ended) = tasks.join_next().await {
                 if let Err(error) = ended {
                     tracing::error!(%error, "a worker stopped");
@@ -178,17 +175,12 @@ impl Desk {
         Ok(())
     }
 
-    /// Takes out of a vault what no checkpoint needs any more; audited. Dropped, it stops at its next safe point.
+    /// Keeps how full a vault is.
     ///
     /// # Errors
-    /// When the vault cannot be read, or lacks a snapshot that the catalogue knows: then nothing is removed.
-    pub async fn prune(&self, vault: &VaultId, by: &str) -> Result<PruneReport, DeskError> {
-        let cancel = holdfast_vault::Cancel::new();
-        let _stop = StopOnDrop(cancel.clone());
-        let (desk, vault, by) = (self.clone(), vault.clone(), by.to_owned());
-        // A task of its own: it comes to its safe point and is written down also when nobody waits for it any more.
-        let pruning = tokio::spawn(async move { prune::prune(&desk, &vault, &by, cancel).await });
-        Ok(pruning.await.map_err(|error| VaultsError::Thread(error.to_string()))??)
+    /// When the vault cannot be read.
+    pub async fn measure(&self, open: &OpenVault) -> Result<(), DeskError> {
+        Ok(upkeep::measure(self, open).await?)
     }
 
     /// Opens one file of a checkpoint's tree, by its path from the root (`files/uploads/a.txt`); audited.
@@ -196,9 +188,9 @@ impl Desk {
     /// # Errors
     /// When there is no such file, or the vault cannot be read.
     pub async fn content(&self, id: &CheckpointId, path: &str, by: &str) -> Result<Content, DeskError> {
-        let row = self.store().checkpoint(id).await?;
-        let open = self.vaults().get(&row.vault).await?;
-        let root = row.tree.parse().map_err(|error| StoreError::corrupt("tree id", error))?;
+        let copy = self.store().copy_to_read(id).await?;
+        let open = self.vaults().get(&copy.vault).await?;
+        let root = copy.tree.parse().map_err(|error| StoreError::corrupt("tree id", error))?;
         let wanted = PathBuf::from(path.trim_start_matches('/'));
         let node = match blocking(open.vault.clone(), move |vault| vault.find(&root, &wanted)).await {
             Err(VaultsError::Vault { source: holdfast_vault::Error::NoSuchPath { .. }, .. }) => {

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use holdfast_engine::{ToolSettings, Tools};
+use holdfast_vault::VaultOptions;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -203,7 +204,8 @@ pub(crate) fn tool_settings(settings: &Settings) -> ToolSettings {
 }
 
 fn desk(settings: &Settings, store: &Store, key: &ServerKey, tools: &Arc<Tools>) -> Desk {
-    let vaults = Vaults::new(store.clone(), key.clone(), settings.data_dir.clone());
+    let options = VaultOptions { memory: settings.vault_memory, ..VaultOptions::default() };
+    let vaults = Vaults::new(store.clone(), key.clone(), &settings.data_dir, options);
     let desk = DeskSettings {
         workers: settings.workers,
         data_dir: settings.data_dir.clone(),

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, Notify, broadcast};
 mod access;
 mod adoption;
 mod checkpoints;
+mod copies;
 mod deletion;
 mod environments;
 mod error;
@@ -29,18 +30,20 @@ mod rules;
 mod runs;
 mod samples;
 mod value;
+mod vault_care;
 mod vaults;
 mod verdicts;
 mod views;
 mod write;
 
 pub use adoption::{Added, FoundCheckpoint};
+pub use copies::{CopyRow, Lacking};
 pub use error::StoreError;
 pub use live::Live;
 pub use queue::{ATTEMPTS, HEARTBEAT, LEASE};
 pub use rows::{
-    AppliedComponent, AppliedDefinition, AppliedView, Beat, CheckpointFilter, CheckpointRow, Claim, CredentialRow,
-    EnvironmentRow, NewRun, NewVault, ProjectRow, Publication, RunFilter, RunRow, VaultRow,
+    AppliedComponent, AppliedDefinition, AppliedView, Beat, Checked, CheckpointFilter, CheckpointRow, Claim,
+    CredentialRow, EnvironmentRow, Lane, NewRun, NewVault, On, ProjectRow, Publication, RunFilter, RunRow, VaultRow,
 };
 pub use rules::{Refusal, Standing, may_delete};
 

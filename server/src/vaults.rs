@@ -20,6 +20,7 @@ use place::Place;
 pub(crate) mod contents;
 pub(crate) mod foreign;
 mod kit;
+mod mirror;
 pub(crate) mod place;
 pub(crate) mod tags;
 
@@ -99,16 +100,10 @@ fn access_purpose(id: &VaultId) -> String {
 }
 
 impl Vaults {
-    /// Vaults under `<data_dir>/vaults/<project>`.
+    /// Vaults under `<data_dir>/vaults/<project>`, each opened with these bounds.
     #[must_use]
-    pub fn new(store: Store, key: ServerKey, data_dir: impl AsRef<Path>) -> Self {
-        Self {
-            store,
-            key,
-            folder: data_dir.as_ref().join("vaults"),
-            options: VaultOptions::default(),
-            open: Arc::default(),
-        }
+    pub fn new(store: Store, key: ServerKey, data_dir: impl AsRef<Path>, options: VaultOptions) -> Self {
+        Self { store, key, folder: data_dir.as_ref().join("vaults"), options, open: Arc::default() }
     }
 
     /// The project's primary vault; made where there is none.
@@ -152,6 +147,25 @@ impl Vaults {
         let vault = self.enter(row.ok_or_else(|| VaultsError::Unknown(id.clone()))?).await?;
         open.insert(vault.id.clone(), vault.clone());
         Ok(vault)
+    }
+
+    /// Opens a vault whose index may not be readable; what is open of it already is not that one.
+    ///
+    /// # Errors
+    /// [`VaultsError::Unknown`], and when its key cannot be opened.
+    pub(crate) async fn open_for_repair(&self, id: &VaultId) -> Result<Vault, VaultsError> {
+        let row = self.store.vaults().await?.into_iter().find(|row| &row.id == id);
+        let row = row.ok_or_else(|| VaultsError::Unknown(id.clone()))?;
+        let (place, password, options) = (self.place(&row)?, self.password(&row)?, self.options.clone());
+        tokio::task::spawn_blocking(move || Vault::open_for_repair(place.open()?, &password, options))
+            .await
+            .map_err(|error| VaultsError::Thread(error.to_string()))?
+            .map_err(|source| at(&row.location, source))
+    }
+
+    /// Whoever wants the vault next opens it anew.
+    pub(crate) async fn close(&self, id: &VaultId) {
+        self.open.lock().await.remove(id);
     }
 
     /// Opens a vault that the catalogue may not know; a key file that it has lost is put back first.
@@ -210,6 +224,20 @@ impl Vaults {
         access: Option<&BucketAccess>,
     ) -> Result<(OpenVault, Vec<Trial>), VaultsError> {
         let location = place.location();
+        let trials = self.try_out(place).await?;
+        let password = Password::generate().map_err(|source| at(&location, source))?;
+        let access = access.map(plain).transpose()?;
+        let wrap = |id: &VaultId| self.wrapped(id, &password, access.as_ref().map(|plain| plain.as_slice()));
+        let mut open = self.open.lock().await;
+        let row = self.store.add_vault(by, project, &location, wrap).await?;
+        let vault = self.enter(row).await?;
+        open.insert(vault.id.clone(), vault.clone());
+        Ok((vault, trials))
+    }
+
+    /// Tries whether a vault can be made at a place.
+    async fn try_out(&self, place: Place) -> Result<Vec<Trial>, VaultsError> {
+        let location = place.location();
         let begun = self.store.vaults().await?.iter().any(|row| row.location == location && !row.ready);
         let (trials, taken) = tokio::task::spawn_blocking(move || {
             let trials = place.trials()?;
@@ -227,14 +255,7 @@ impl Vaults {
             let source = VaultError::AlreadyAVault { location: location.clone() };
             return Err(at(&location, source));
         }
-        let password = Password::generate().map_err(|source| at(&location, source))?;
-        let access = access.map(plain).transpose()?;
-        let wrap = |id: &VaultId| self.wrapped(id, &password, access.as_ref().map(|plain| plain.as_slice()));
-        let mut open = self.open.lock().await;
-        let row = self.store.add_vault(by, project, &location, wrap).await?;
-        let vault = self.enter(row).await?;
-        open.insert(vault.id.clone(), vault.clone());
-        Ok((vault, trials))
+        Ok(trials)
     }
 
     /// The secrets of a vault as the catalogue keeps them.

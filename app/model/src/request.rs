@@ -87,6 +87,69 @@ pub struct AddVault {
     pub bucket: Option<BucketAccess>,
 }
 
+/// `POST /v1/vaults/{project}/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PruneVault {
+    /// Which of the project's vaults; the primary one when not said.
+    #[serde(default)]
+    pub location: Option<String>,
+}
+
+/// `POST /v1/vaults/{project}/check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckVault {
+    /// Which of the project's vaults; the primary one when not said.
+    #[serde(default)]
+    pub location: Option<String>,
+    /// How much of it is read.
+    pub depth: Depth,
+}
+
+/// How much of a vault a check reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Depth {
+    /// Index, trees, names, sizes and headers.
+    Structure,
+    /// The same and one share of the data.
+    Part {
+        /// From 1 to `of`.
+        part: u32,
+        /// Into how many shares the data is divided.
+        of: u32,
+    },
+    /// The same and all data.
+    All,
+}
+
+/// `POST /v1/vaults/{project}/repair`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepairVault {
+    /// Which of the project's vaults; the primary one when not said.
+    #[serde(default)]
+    pub location: Option<String>,
+    /// Whether every pack is read whole, and not only its header.
+    #[serde(default)]
+    pub read_data: bool,
+}
+
+/// `POST /v1/vaults/{project}/copy`. It has no `Debug`: it may hold a credential.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyVault {
+    /// Where the copy is, or shall be made: `s3://bucket/prefix`, or a path on the server's host.
+    pub location: String,
+    /// How to get into the bucket, where it is one that is not known yet.
+    #[serde(default)]
+    pub bucket: Option<BucketAccess>,
+    /// Whether it takes the primary one's place when everything is there; else it is kept as a mirror.
+    #[serde(default, rename = "move")]
+    pub moves: bool,
+}
+
 /// How to get into a bucket. It has no `Debug`: it holds a credential.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

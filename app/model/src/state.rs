@@ -86,6 +86,24 @@ words!(/// What a run does.
     Restore = "restore",
     /// Read the sealed copy and check its integrity.
     Verify = "verify",
+    /// Take out of a vault what no checkpoint needs any more.
+    Prune = "prune",
+    /// Hold a vault's packs against its index and follow its snapshots, with all or a share of the data.
+    Check = "check",
+    /// Make a vault's index anew from its packs.
+    Repair = "repair",
+    /// Bring a vault's checkpoints into another one.
+    Copy = "copy",
+});
+
+words!(/// What a vault is to its project.
+    VaultRole, "role of a vault" {
+    /// Checkpoints are written here.
+    Primary = "primary",
+    /// Checkpoints are copied here.
+    Mirror = "mirror",
+    /// Checkpoints were written here until another vault took its place; nothing is written here any more.
+    Former = "former",
 });
 
 words!(/// Whether the bytes in the vault are as they were written.

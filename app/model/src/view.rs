@@ -11,13 +11,15 @@ use crate::{
     ledger::TableFacts,
     manifest::Skipped,
     name::Name,
-    state::{ComponentType, Integrity, Kind, Proof, Protection, RunKind, RunState, Trigger},
+    state::{ComponentType, Integrity, Kind, Proof, Protection, RunKind, RunState, Trigger, VaultRole},
 };
 
 mod overview;
+mod subject;
 mod vault;
 pub use overview::{Attention, Overview, StoragePoint, StorageSeries};
-pub use vault::{AddedVault, Adopted, AdoptedEnvironment, Pruned, RecoveryKit, Trial, VaultView};
+pub use subject::{Subject, VaultRef};
+pub use vault::{AddedVault, Adopted, AdoptedEnvironment, RecoveryKit, StartedCopy, Trial, VaultView};
 
 /// Where an environment stands, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +80,9 @@ pub struct CheckpointView {
     /// Milliseconds between the first and the last component's instant.
     pub skew_ms: u64,
     /// Where it lies.
-    pub vault: VaultRef,
+    pub vault: CopyRef,
+    /// Every copy of it, the primary vault's first.
+    pub copies: Vec<CopyView>,
 }
 
 /// A drill as the API shows it: the report, and its checks as one flat list.
@@ -130,11 +134,27 @@ pub struct ComponentSize {
 
 /// Where a checkpoint lies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VaultRef {
+pub struct CopyRef {
     /// The repository in restic's syntax.
     pub repository: String,
     /// The snapshot's id.
     pub snapshot: String,
+}
+
+/// One copy of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyView {
+    /// The repository in restic's syntax.
+    pub repository: String,
+    /// What the vault is to the project.
+    pub role: VaultRole,
+    /// The snapshot's id there.
+    pub snapshot: String,
+    /// Whether its bytes are as they were written.
+    pub integrity: Integrity,
+    /// When that was last found out.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub integrity_at: Option<OffsetDateTime>,
 }
 
 /// One row of a list of checkpoints.
@@ -189,8 +209,9 @@ pub struct RunView {
     pub kind: RunKind,
     /// How far it is.
     pub state: RunState,
-    /// The environment.
-    pub environment: EnvironmentRef,
+    /// What it works on: `environment` or `vault`.
+    #[serde(flatten)]
+    pub subject: Subject,
     /// The checkpoint that it made, drilled, verified or put back.
     pub checkpoint: Option<CheckpointId>,
     /// The run that it is a part of.

@@ -48,7 +48,10 @@ pub fn around(pill: AnyView, page: AnyView) -> AnyView {
 fn pill(runs: &[RunView]) -> AnyView {
     let Some(first) = runs.first() else { return ().into_any() };
     let (what, href) = match runs.len() {
-        1 => (format!("{} of {}", text::run_kind(first.kind), first.environment.name), format!("/runs/{}", first.id)),
+        1 => (
+            format!("{} of {}", text::run_kind(first.kind), text::subject_name(&first.subject)),
+            format!("/runs/{}", first.id),
+        ),
         n => (format!("{n} runs"), "/activity".to_owned()),
     };
     view! { <a class="pill" href=href>{icon(Icon::Spinner)} <span>{what}</span></a> }.into_any()

@@ -29,7 +29,7 @@ pub fn tags(tags: &[String]) -> AnyView {
     view! { <span class="tags">{tags}</span> }.into_any()
 }
 
-/// A table of checkpoints. With `place`, each row names its environment.
+/// A table of checkpoints. With `place`, each row names what the run works on.
 pub fn checkpoints(caption: &'static str, now: OffsetDateTime, items: &[CheckpointSummary], place: bool) -> AnyView {
     let mut columns = vec![("Checkpoint", false)];
     if place {
@@ -72,7 +72,7 @@ pub fn checkpoints(caption: &'static str, now: OffsetDateTime, items: &[Checkpoi
 pub fn runs(caption: &'static str, now: OffsetDateTime, items: &[RunView], place: bool) -> AnyView {
     let mut columns = vec![("Run", false), ("State", false)];
     if place {
-        columns.push(("Environment", false));
+        columns.push(("Of", false));
     }
     columns.extend([("Asked for", false), ("By", false), ("Took", true), ("Result", false)]);
     let rows = items
@@ -82,9 +82,7 @@ pub fn runs(caption: &'static str, now: OffsetDateTime, items: &[RunView], place
             let part = run.parent.is_some().then_some(view! { <span class="dim">" safety"</span> });
             let mut cells = vec![view! { {name} {part} }.into_any(), word::run(run.state)];
             if place {
-                let e = &run.environment;
-                let href = text::environment_href(&e.project, &e.name);
-                cells.push(view! { <a href=href>{format!("{} / {}", e.project, e.name)}</a> }.into_any());
+                cells.push(view! { <a href=text::subject_href(&run.subject)>{run.subject.to_string()}</a> }.into_any());
             }
             cells.push(ago(now, run.created_at));
             cells.push(plain(run.created_by.clone()));

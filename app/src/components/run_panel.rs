@@ -1,6 +1,12 @@
 //! A run as it goes: steps, bytes, speed, checks, log. Drawn by the server as it stands, alive once the wasm is there.
 
-use holdfast_model::{drill::Check, event::Level, size, state::RunKind, view::RunView};
+use holdfast_model::{
+    drill::Check,
+    event::Level,
+    size,
+    state::RunKind,
+    view::{RunView, Subject},
+};
 use leptos::prelude::*;
 
 use super::{
@@ -30,7 +36,7 @@ pub fn panel(run: &RunView, progress: RwSignal<Progress>) -> AnyView {
     let spoken = Memo::new(move |_| progress.with(Progress::spoken));
     let over = Memo::new(move |_| progress.with(|p| p.state.is_final()));
     let run = run.clone();
-    let title = format!("{} of {} / {}", text::run_kind(run.kind), run.environment.project, run.environment.name);
+    let title = format!("{} of {}", text::run_kind(run.kind), run.subject);
     let label = format!("panel-{}", run.id);
     let own = label.clone();
     let id = run.id.to_string();
@@ -82,7 +88,10 @@ fn outcome(run: &RunView, progress: &Progress) -> AnyView {
     let there = run.sealed || run.kind != RunKind::Create;
     let (href, name) = match run.checkpoint.as_ref().filter(|_| there && run.kind != RunKind::Restore) {
         Some(id) => (format!("/checkpoints/{id}"), "Open the checkpoint"),
-        None => (text::environment_href(&run.environment.project, &run.environment.name), "Open the environment"),
+        None => match &run.subject {
+            Subject::Environment(e) => (text::environment_href(&e.project, &e.name), "Open the environment"),
+            Subject::Vault(vault) => (text::project_href(&vault.project), "Open the project"),
+        },
     };
     view! { <div class="outcome">{message} {word::gate(run)} <a class="button" href=href>{name}</a></div> }.into_any()
 }

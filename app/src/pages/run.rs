@@ -27,7 +27,6 @@ pub fn RunView() -> impl IntoView {
 
 fn draw(data: &RunData) -> AnyView {
     let (run, now) = (&data.page.run, data.page.now);
-    let place = &run.environment;
     let (tone, _, state) = run_look(run.state);
     let said = match run.state {
         RunState::Queued => "It waits for a worker.".to_owned(),
@@ -42,6 +41,11 @@ fn draw(data: &RunData) -> AnyView {
         (!run.state.is_final()).then(|| view! { <noscript><meta http-equiv="refresh" content="2" /></noscript> });
     let children = (!data.children.is_empty())
         .then(|| section("parts", "Parts", None, list::runs("Runs that are parts of it", now, &data.children, false)));
+    let project = run.subject.project();
+    let mut above = vec![(project.to_string(), text::project_href(project))];
+    if let Some(e) = run.subject.environment() {
+        above.push((e.name.to_string(), text::environment_href(&e.project, &e.name)));
+    }
     let mut about = vec![
         ("Run", copyable(run.id.to_string(), run.id.to_string(), "the run's id")),
         ("State", plain(state)),
@@ -51,6 +55,9 @@ fn draw(data: &RunData) -> AnyView {
                 .into_any(),
         ),
     ];
+    if let Some(vault) = run.subject.vault() {
+        about.push(("Vault", copyable(vault.location.clone(), vault.location.clone(), "the vault's location")));
+    }
     if let Some(at) = run.started_at {
         about.push(("Taken up", moment(at)));
     }
@@ -68,10 +75,7 @@ fn draw(data: &RunData) -> AnyView {
     }
     view! {
         {refresh}
-        {crumbs(vec![
-            (place.project.to_string(), format!("/projects/{}", place.project)),
-            (place.name.to_string(), text::environment_href(&place.project, &place.name)),
-        ])}
+        {crumbs(above)}
         {heading(text::run_kind(run.kind).to_owned(), tone, said, String::new())}
         {run_panel::place(Some(&data.page))}
         {fresh(view! {

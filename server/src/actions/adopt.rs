@@ -55,8 +55,7 @@ impl Actions {
         let sealed = contents.checkpoints.into_iter().chain(foreign.into_iter().map(|(sealed, _)| sealed));
         let found: Vec<FoundCheckpoint> = sealed.filter_map(|sealed| publication(sealed, &open, &ids)).collect();
         let added = self.store().adopt_checkpoints(&open.id, &found, &contents.facts).await?;
-        let stats = blocking(open.vault.clone(), Vault::stats).await?;
-        self.store().vault_holds(&open.id, stats.stored_bytes).await?;
+        self.0.desk.measure(&open).await?;
         self.store().sample().await?;
         Ok(Adopted {
             project,

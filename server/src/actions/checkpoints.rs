@@ -16,7 +16,7 @@ use super::{
 use crate::{
     auth::{Caller, CallerKind},
     jobs::Content,
-    store::{CheckpointFilter, CheckpointRow, EnvironmentRow, NewRun},
+    store::{CheckpointFilter, CheckpointRow, EnvironmentRow, NewRun, On},
 };
 
 /// Most rows of one answer.
@@ -88,11 +88,12 @@ impl Actions {
         check_selection(&known, &request.components, &request.without)?;
         let run = NewRun {
             kind: RunKind::Create,
-            environment: environment.id,
+            on: On::Environment(environment.id),
             checkpoint: None,
             request: serde_json::to_value(&request).map_err(ActionError::internal)?,
             created_by: caller.name.clone(),
             trigger,
+            slot: None,
         };
         self.enqueue(run).await
     }
@@ -129,7 +130,7 @@ impl Actions {
         let known: Vec<_> = view.components.iter().map(|c| (c.name.clone(), c.kind)).collect();
         check_selection(&known, &request.components, &[])?;
         let request = serde_json::to_value(&request).map_err(ActionError::internal)?;
-        self.enqueue(on(caller, RunKind::Restore, row, request)).await
+        self.enqueue(of(caller, RunKind::Restore, row, request)).await
     }
 
     /// Deletes a checkpoint, if the rules allow it.
@@ -169,10 +170,10 @@ impl Actions {
 
     async fn work_on(&self, caller: &Caller, kind: RunKind, text: &str) -> Result<RunView, ActionError> {
         let row = self.store().find_checkpoint(text).await?;
-        self.enqueue(on(caller, kind, row, serde_json::Value::Null)).await
+        self.enqueue(of(caller, kind, row, serde_json::Value::Null)).await
     }
 
-    async fn enqueue(&self, run: NewRun) -> Result<RunView, ActionError> {
+    pub(super) async fn enqueue(&self, run: NewRun) -> Result<RunView, ActionError> {
         let id = self.store().enqueue(run).await?;
         Ok(self.store().run(&id).await?)
     }
@@ -190,15 +191,21 @@ fn refuse_unconfirmed(environment: &EnvironmentRow) -> Result<(), ActionError> {
     )))
 }
 
-fn on(caller: &Caller, kind: RunKind, row: CheckpointRow, request: serde_json::Value) -> NewRun {
+fn of(caller: &Caller, kind: RunKind, row: CheckpointRow, request: serde_json::Value) -> NewRun {
     NewRun {
         kind,
-        environment: row.environment.id,
+        on: On::Environment(row.environment.id),
         checkpoint: Some(row.id),
         request,
         created_by: caller.name.clone(),
-        trigger: if caller.kind == CallerKind::Person { Trigger::Button } else { Trigger::Api },
+        trigger: asked_by(caller),
+        slot: None,
     }
+}
+
+/// What caused a run that somebody asked for.
+pub(super) fn asked_by(caller: &Caller) -> Trigger {
+    if caller.kind == CallerKind::Person { Trigger::Button } else { Trigger::Api }
 }
 
 /// What caused a checkpoint: a person's button, or what a program says, as far as it can know.

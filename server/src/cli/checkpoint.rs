@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use holdfast_model::{
     state::{Proof, RunState},
-    view::{CheckpointView, RunView},
+    view::{CheckpointView, RunView, Subject},
 };
 
 use super::{Ending, failure::Failure, print::text::plain, session::Session};
@@ -53,7 +53,7 @@ pub async fn run(session: &Session<'_>, command: CheckpointCommand) -> Result<En
 }
 
 /// A run that ended without its result, as an error. `what` is "the checkpoint", "the drill", …
-fn failed(what: &str, run: &RunView) -> Failure {
+pub(super) fn failed(what: &str, run: &RunView) -> Failure {
     let why = run.message.as_deref().map(|message| plain(message).into_owned());
     let message = match (run.state, why) {
         (RunState::Cancelled, Some(why)) if why.starts_with("cancelled") => format!("{what} was {why}"),
@@ -63,11 +63,15 @@ fn failed(what: &str, run: &RunView) -> Failure {
         (_, Some(why)) => format!("{what} failed: {why}"),
         (_, None) => format!("{what} failed"),
     };
-    let environment = format!("{}/{}", run.environment.project, run.environment.name);
     Failure::Run {
         message,
         run: run.id.clone(),
-        mend: format!("see what happened with: holdfast logs {environment} --component checkpoint-agent"),
+        mend: match &run.subject {
+            Subject::Environment(e) => {
+                format!("see what happened with: holdfast logs {}/{} --component checkpoint-agent", e.project, e.name)
+            }
+            Subject::Vault(_) => "see what happened on the dashboard's page of this run".into(),
+        },
     }
 }
 

@@ -6,11 +6,13 @@ use holdfast_model::{
     id::RunId,
     name::Name,
     problem::Problem,
-    request::{AddVault, AdoptVault, CreateCheckpoint, RestoreCheckpoint},
+    request::{
+        AddVault, AdoptVault, CheckVault, CopyVault, CreateCheckpoint, PruneVault, RepairVault, RestoreCheckpoint,
+    },
     secret::Secret,
     view::{
-        AddedVault, Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, Pruned,
-        RecoveryKit, RunView, VaultView,
+        AddedVault, Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, RecoveryKit,
+        RunView, StartedCopy, VaultView,
     },
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -188,9 +190,24 @@ impl Client {
         self.send(request.timeout(ANSWER_WITHIN)).await.map(drop)
     }
 
-    /// `POST /v1/vaults/{project}/prune`; it takes as long as it takes.
-    pub async fn prune(&self, project: &str) -> Result<Pruned, Failure> {
-        self.read_late(self.http.post(self.url(&["vaults", project, "prune"])?)).await
+    /// `POST /v1/vaults/{project}/prune`.
+    pub async fn prune(&self, project: &str, request: &PruneVault) -> Result<RunView, Failure> {
+        self.read(self.http.post(self.url(&["vaults", project, "prune"])?).json(request)).await
+    }
+
+    /// `POST /v1/vaults/{project}/check`.
+    pub async fn check(&self, project: &str, request: &CheckVault) -> Result<RunView, Failure> {
+        self.read(self.http.post(self.url(&["vaults", project, "check"])?).json(request)).await
+    }
+
+    /// `POST /v1/vaults/{project}/repair`.
+    pub async fn repair(&self, project: &str, request: &RepairVault) -> Result<RunView, Failure> {
+        self.read(self.http.post(self.url(&["vaults", project, "repair"])?).json(request)).await
+    }
+
+    /// `POST /v1/vaults/{project}/copy`.
+    pub async fn copy(&self, project: &str, request: &CopyVault) -> Result<StartedCopy, Failure> {
+        self.read(self.http.post(self.url(&["vaults", project, "copy"])?).json(request)).await
     }
 
     /// `GET /v1/vaults`.

@@ -4,7 +4,11 @@
 use std::time::{Duration, Instant};
 
 use eventsource_stream::{Event as Message, EventStreamError, Eventsource};
-use holdfast_model::{event::Event, event::EventBody, view::RunView};
+use holdfast_model::{
+    event::Event,
+    event::EventBody,
+    view::{RunView, Subject},
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_stream::{Stream, StreamExt};
 
@@ -77,8 +81,12 @@ pub async fn follow(
 fn leave(run: &RunView, steps: &mut Steps<'_>) -> Result<Followed, Failure> {
     steps.rest();
     steps.note(format!(
-        "\n{} goes on without you; see it with: holdfast env status {}/{}",
-        run.id, run.environment.project, run.environment.name
+        "\n{} goes on without you; {}",
+        run.id,
+        match &run.subject {
+            Subject::Environment(e) => format!("see it with: holdfast env status {}/{}", e.project, e.name),
+            Subject::Vault(_) => "see it with: holdfast vault list".into(),
+        }
     ))?;
     Ok(Followed::Left)
 }

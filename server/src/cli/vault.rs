@@ -1,5 +1,5 @@
-//! `holdfast vault`: which vaults there are, making one at a place of one's choice, adopting one that exists, and what is
-//! needed to read one without Holdfast.
+//! `holdfast vault`: which vaults there are, making one at a place of one's choice, adopting one that exists, what is done
+//! with one as a whole, and what is needed to read one without Holdfast.
 
 use std::{io::Read as _, path::PathBuf};
 
@@ -8,8 +8,12 @@ use holdfast_model::{
     name::Name,
     request::{AddVault, AdoptVault, KeyFile},
     size,
-    view::{Adopted, RecoveryKit},
+    view::{Adopted, RecoveryKit, Trial},
 };
+
+use time::OffsetDateTime;
+
+mod work;
 
 use super::{
     Ending,
@@ -19,9 +23,12 @@ use super::{
     print::{
         table::Table,
         text::{count, plain},
+        times,
     },
     session::Session,
 };
+
+use work::{CheckArguments, CopyArguments, PruneArguments, RepairArguments};
 
 /// What `vault` can do.
 #[derive(Debug, Subcommand)]
@@ -32,18 +39,16 @@ pub enum VaultCommand {
     Add(AddArguments),
     /// Print location, password, key file and commands: enough to restore with stock restic alone
     RecoveryKit(KitArguments),
+    /// Copy every checkpoint into another vault, which from then on is kept as a mirror, or takes the vault's place
+    Copy(CopyArguments),
+    /// Check that everything is there and whole; the server reads a share of the data each day by itself
+    Check(CheckArguments),
+    /// Make a damaged vault's index anew from its packs
+    Repair(RepairArguments),
     /// Take out what no checkpoint needs any more; the server does so once a day by itself
     Prune(PruneArguments),
     /// Make the checkpoints of a vault visible here: one of ours, or a plain restic repository
     Adopt(AdoptArguments),
-}
-
-/// Options of `vault prune`.
-#[derive(Debug, Args)]
-pub struct PruneArguments {
-    /// The project that the vault belongs to
-    #[arg(value_name = "PROJECT")]
-    project: String,
 }
 
 /// Options of `vault add`.
@@ -90,7 +95,10 @@ pub struct KitArguments {
 pub async fn run(session: &Session<'_>, command: VaultCommand) -> Result<Ending, Failure> {
     match command {
         VaultCommand::RecoveryKit(arguments) => recovery_kit(session, arguments).await,
-        VaultCommand::Prune(arguments) => prune(session, arguments).await,
+        VaultCommand::Copy(arguments) => work::copy(session, arguments).await,
+        VaultCommand::Check(arguments) => work::check(session, arguments).await,
+        VaultCommand::Repair(arguments) => work::repair(session, arguments).await,
+        VaultCommand::Prune(arguments) => work::prune(session, arguments).await,
         VaultCommand::List => list(session).await,
         VaultCommand::Add(arguments) => add(session, arguments).await,
         VaultCommand::Adopt(arguments) => adopt(session, arguments).await,
@@ -110,26 +118,30 @@ async fn list(session: &Session<'_>) -> Result<Ending, Failure> {
         )?;
         return Ok(Ending::Done);
     }
-    let mut table = Table::new(&["PROJECT", "STORED", "RECOVERY KIT", "LOCATION"]).right(&[1]);
+    let mut table =
+        Table::new(&["PROJECT", "ROLE", "CHECKPOINTS", "STORED", "FREE", "CHECKED", "RECOVERY KIT", "LOCATION"])
+            .right(&[2, 3, 4]);
+    let now = OffsetDateTime::now_utc();
     for vault in &vaults {
-        let kit = if vault.recovery_kit_confirmed { "stored" } else { "not confirmed" };
-        let location = plain(&vault.location).into_owned();
-        table.row(vec![vault.project.to_string(), size::display(vault.stored), kit.to_owned(), location]);
+        let (here, all) = vault.checkpoints;
+        let checked = match vault.checked_at {
+            Some(at) if vault.damaged == 0 => times::ago(at, now),
+            Some(at) => format!("{} damaged, {}", count(vault.damaged), times::ago(at, now)),
+            None => "never".into(),
+        };
+        table.row(vec![
+            vault.project.to_string(),
+            vault.role.to_string(),
+            if here == all { here.to_string() } else { format!("{here} of {all}") },
+            size::display(vault.stored),
+            vault.free.map_or_else(|| "?".into(), size::display),
+            checked,
+            if vault.recovery_kit_confirmed { "stored" } else { "not confirmed" }.into(),
+            plain(&vault.location).into_owned(),
+        ]);
     }
     output.line(table.render())?;
     Ok(Ending::Done)
-}
-
-async fn prune(session: &Session<'_>, arguments: PruneArguments) -> Result<Ending, Failure> {
-    let output = session.output;
-    output.note("Looking for what no checkpoint needs; Ctrl-C stops it at the next safe point …")?;
-    let pruned = session.client()?.prune(&arguments.project).await?;
-    if output.is_json() {
-        output.json(&pruned)?;
-    } else {
-        output.line(plain(&pruned.message))?;
-    }
-    Ok(if pruned.whole { Ending::Done } else { Ending::Not })
 }
 
 async fn add(session: &Session<'_>, arguments: AddArguments) -> Result<Ending, Failure> {
@@ -145,8 +157,7 @@ async fn add(session: &Session<'_>, arguments: AddArguments) -> Result<Ending, F
         return Ok(Ending::Done);
     }
     for trial in &added.trials {
-        let mark = if trial.works { "✓" } else { "–" };
-        output.line(format!("  {mark} {:<16} {}", trial.name, plain(&trial.message)))?;
+        output.line(tried(trial))?;
     }
     output.line(format!(
         "The vault of project {} is at {}.\nStore its recovery kit elsewhere: holdfast vault recovery-kit {}",
@@ -155,6 +166,12 @@ async fn add(session: &Session<'_>, arguments: AddArguments) -> Result<Ending, F
         added.vault.project
     ))?;
     Ok(Ending::Done)
+}
+
+/// One thing that a storage was tried with.
+fn tried(trial: &Trial) -> String {
+    let mark = if trial.works { "✓" } else { "–" };
+    format!("  {mark} {:<16} {}", trial.name, plain(&trial.message))
 }
 
 async fn adopt(session: &Session<'_>, arguments: AdoptArguments) -> Result<Ending, Failure> {

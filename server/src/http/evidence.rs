@@ -8,7 +8,7 @@ use axum::{
 use holdfast_model::{
     drill::DrillReport,
     id::CheckpointId,
-    view::{EnvironmentRef, VaultRef},
+    view::{CopyRef, EnvironmentRef},
 };
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -22,7 +22,7 @@ struct Evidence {
     environment: EnvironmentRef,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
-    vault: VaultRef,
+    vault: CopyRef,
     drill: DrillReport,
 }
 

@@ -90,6 +90,9 @@ impl Table {
         table.add(&post, "/v1/vaults", HostCredential, v1::adopt);
         table.add(&post, "/v1/vaults/{project}", HostCredential, v1::add_vault);
         table.add(&post, "/v1/vaults/{project}/prune", HostCredential, v1::prune);
+        table.add(&post, "/v1/vaults/{project}/check", Bearer, v1::check);
+        table.add(&post, "/v1/vaults/{project}/repair", HostCredential, v1::repair);
+        table.add(&post, "/v1/vaults/{project}/copy", HostCredential, v1::copy);
         table.add(&get, "/v1/vaults/{project}/recovery-kit", HostCredential, v1::recovery_kit);
         table.add(&post, "/v1/vaults/{project}/recovery-kit/confirm", HostCredential, v1::confirm_recovery_kit);
         table.add(&post, "/v1/sign-in-links", HostCredential, v1::sign_in_link);

@@ -7,10 +7,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use holdfast_model::{
-    request::{AddVault, AdoptVault, CreateCheckpoint, RestoreCheckpoint},
+    request::{
+        AddVault, AdoptVault, CheckVault, CopyVault, CreateCheckpoint, PruneVault, RepairVault, RestoreCheckpoint,
+    },
     view::{
         AddedVault, Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, ProjectView,
-        Pruned, RecoveryKit, RunView, VaultView,
+        RecoveryKit, RunView, StartedCopy, VaultView,
     },
 };
 use serde::Deserialize;
@@ -157,8 +159,40 @@ pub(super) async fn vaults(State(web): State<Web>) -> Answer<Vec<VaultView>> {
     Ok(axum::Json(web.actions().list_vaults().await?))
 }
 
-pub(super) async fn prune(State(web): State<Web>, caller: Caller, Path(project): Path<String>) -> Answer<Pruned> {
-    Ok(axum::Json(web.actions().prune(&caller, &project).await?))
+pub(super) async fn prune(
+    State(web): State<Web>,
+    caller: Caller,
+    Path(project): Path<String>,
+    Json(request): Json<PruneVault>,
+) -> Accepted {
+    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().prune_vault(&caller, &project, request).await?)))
+}
+
+pub(super) async fn check(
+    State(web): State<Web>,
+    caller: Caller,
+    Path(project): Path<String>,
+    Json(request): Json<CheckVault>,
+) -> Accepted {
+    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().check_vault(&caller, &project, request).await?)))
+}
+
+pub(super) async fn repair(
+    State(web): State<Web>,
+    caller: Caller,
+    Path(project): Path<String>,
+    Json(request): Json<RepairVault>,
+) -> Accepted {
+    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().repair_vault(&caller, &project, request).await?)))
+}
+
+pub(super) async fn copy(
+    State(web): State<Web>,
+    caller: Caller,
+    Path(project): Path<String>,
+    Json(request): Json<CopyVault>,
+) -> Result<(StatusCode, axum::Json<StartedCopy>), ApiError> {
+    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().copy_vault(&caller, &project, request).await?)))
 }
 
 pub(super) async fn add_vault(

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, facts, prune};
+use super::{Desk, facts, upkeep};
 use crate::vaults::blocking;
 
 /// How often leases are looked at.
@@ -53,7 +53,7 @@ pub(crate) async fn keep(desk: Desk, stop: CancellationToken) {
                     tracing::error!(%error, "the daily sample could not be taken");
                 }
                 forget(&desk).await;
-                prune::prune_due(&desk).await;
+                upkeep::ask(&desk).await;
             }
         }
     }

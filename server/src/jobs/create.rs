@@ -19,6 +19,7 @@ use super::{
     drill,
     job::{Applied, Ending, Job, JobError},
     seal::{self, Draft},
+    upkeep,
 };
 use crate::{
     store::{ATTEMPTS, CheckpointRow, Publication, StoreError},
@@ -153,7 +154,7 @@ async fn take(
     let applied = job.applied().await?;
     let chosen = choose(&applied.known(), &request.components, &request.without).map_err(JobError::Failed)?;
     let open = job.vault().await?;
-    let before = store.newest_with_manifest(job.environment()).await?;
+    let before = store.newest_with_manifest(job.environment()?).await?;
     let parent = before.as_ref().and_then(|(row, text)| {
         let manifest: Manifest = serde_json::from_str(text).ok()?;
         Some(Parent { root: row.tree.parse().ok()?, manifest })
@@ -358,9 +359,8 @@ async fn publish(job: &Job, publication: &Publication) -> Result<(), JobError> {
     }
     // Figures for the pages: a failure here takes nothing from the checkpoint.
     let vault = job.desk.vaults().get(&publication.vault).await?;
-    match blocking(vault.vault, Vault::stats).await {
-        Ok(stats) => store.vault_holds(&vault.id, stats.stored_bytes).await?,
-        Err(error) => tracing::warn!(%error, "the vault's size could not be read"),
+    if let Err(error) = upkeep::measure(&job.desk, &vault).await {
+        tracing::warn!(%error, "the vault's size could not be read");
     }
     store.sample().await?;
     Ok(())

@@ -42,7 +42,7 @@ pub(crate) async fn of_row(job: &Job, row: &CheckpointRow) -> Result<Ending, Job
         plan: job.applied().await?.definition.drill,
         scratch: job.scratch.path(),
         fresh_packs,
-        expected_ms: store.last_drill_ms(job.environment()).await?,
+        expected_ms: store.last_drill_ms(job.environment()?).await?,
     };
     let drilled = holdfast_engine::drill(work, job.desk.tools(), &job.hold.ctx).await?;
     // The events of the drill stand before its verdict.

@@ -1,21 +1,29 @@
 //! One run in a worker's hands: what every kind of work begins with, and how it may end.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use holdfast_engine::{CaptureError, DrillError, RestoreError};
 use holdfast_model::{
     definition::Definition,
-    event::{Level, StepState},
-    id::EnvironmentId,
+    event::{EventBody, Level, StepState},
+    id::{EnvironmentId, VaultId},
     state::{Kind, RunState},
 };
+use holdfast_vault::Meter;
+use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
 use super::{Desk, hold::Hold};
 use crate::{
-    store::{Claim, EnvironmentRow, StoreError},
+    store::{ATTEMPTS, Claim, EnvironmentRow, StoreError},
     vaults::{OpenVault, VaultsError},
 };
+
+/// How often progress is told.
+const TELL: Duration = Duration::from_millis(300);
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,8 +113,9 @@ impl Applied {
 }
 
 impl Job {
-    pub(crate) fn environment(&self) -> &EnvironmentId {
-        &self.claim.run.view.environment.id
+    pub(crate) fn environment(&self) -> Result<&EnvironmentId, JobError> {
+        let environment = self.claim.run.view.subject.environment();
+        environment.map(|known| &known.id).ok_or_else(|| JobError::Failed("the run names no environment".into()))
     }
 
     /// The request as it was asked.
@@ -118,8 +127,8 @@ impl Job {
     /// The definition as it is applied now, with its secrets.
     pub(crate) async fn applied(&self) -> Result<Applied, JobError> {
         let store = self.desk.store();
-        let row = store.environment(self.environment()).await?;
-        let raw = store.raw_definition(self.desk.key(), self.environment()).await?;
+        let row = store.environment(self.environment()?).await?;
+        let raw = store.raw_definition(self.desk.key(), self.environment()?).await?;
         // The error's text could quote the definition; it says no more than the place.
         let definition = serde_json::from_slice(&raw).map_err(|error| {
             JobError::Failed(format!(
@@ -133,7 +142,7 @@ impl Job {
 
     /// The vault that the environment's project writes to.
     pub(crate) async fn vault(&self) -> Result<OpenVault, JobError> {
-        let project = self.desk.store().find_project(self.claim.run.view.environment.project.as_str()).await?;
+        let project = self.desk.store().find_project(self.claim.run.view.subject.project().as_str()).await?;
         let vaults = self.desk.vaults();
         if vaults.is_open(&project).await? {
             return Ok(vaults.of_project(&project).await?);
@@ -146,6 +155,40 @@ impl Job {
             Err(error) => ctx.step("vault", "Vault opened", StepState::Failed, None, Some(error.to_string())),
         }
         Ok(open?)
+    }
+
+    /// The vault that the run works on as a whole.
+    pub(crate) fn vault_id(&self) -> Result<&VaultId, JobError> {
+        let vault = self.claim.run.view.subject.vault();
+        vault.map(|known| &known.id).ok_or_else(|| JobError::Failed("the run names no vault".into()))
+    }
+
+    /// What only reads, or can be begun anew, is not begun for ever.
+    pub(crate) fn refuse_worn_out(&self) -> Result<(), JobError> {
+        if self.claim.attempt > ATTEMPTS {
+            return Err(JobError::Failed("the server stopped during this run too often; start it again".into()));
+        }
+        Ok(())
+    }
+
+    /// Tells how far a step is, until it is dropped.
+    pub(crate) fn telling(&self, step: &'static str, meter: &Meter) -> AbortOnDropHandle<()> {
+        let (events, meter) = (self.hold.ctx.events.clone(), meter.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TELL).await;
+                events.emit(EventBody::Progress {
+                    step: step.into(),
+                    component: None,
+                    files: meter.files(),
+                    bytes: meter.bytes(),
+                    total: None,
+                    stored: meter.stored(),
+                    tables: 0,
+                    current: Some(meter.current()).filter(|current| !current.is_empty()),
+                });
+            }
+        }))
     }
 
     /// A line of the run's own log.

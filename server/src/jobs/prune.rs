@@ -1,5 +1,5 @@
-//! Taking out of a vault what no checkpoint needs any more: once a day, and when somebody asks. Whoever wants to take or
-//! restore a checkpoint goes first: the prune stops at its next safe point and goes on the next time.
+//! Prune: what no checkpoint needs any more leaves its vault. Whoever wants to take or restore a checkpoint goes first:
+//! the prune stops at its next safe point, waits until they are done, and goes on.
 
 use std::{
     sync::{
@@ -9,84 +9,112 @@ use std::{
     time::Duration,
 };
 
-use holdfast_model::{id::VaultId, size};
-use holdfast_vault::{Cancel, Meter, PruneOptions, PruneReport, SnapshotId, Stopped, Vault};
+use holdfast_model::{
+    event::{Level, StepState},
+    id::VaultId,
+    size,
+    state::RunState,
+};
+use holdfast_vault::{Meter, PruneOptions, PruneReport, SnapshotId, Stopped};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Desk;
-use crate::{
-    store::StoreError,
-    vaults::{VaultsError, blocking},
+use super::{
+    Desk,
+    job::{Ending, Job, JobError},
+    upkeep,
 };
+use crate::{store::StoreError, vaults::blocking};
 
-/// Between two prunes of a vault: a day, with some room for the hour at which it is looked at.
-const EVERY: i64 = 23 * 3600;
 /// How often the queue is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(500);
+const STEP: &str = "prune";
+const TITLE: &str = "Taking out what no checkpoint needs";
 
-/// Prunes every vault whose day has come.
-pub(crate) async fn prune_due(desk: &Desk) {
-    let due = match desk.store().vaults_to_prune(EVERY).await {
-        Ok(due) => due,
-        Err(error) => return tracing::error!(%error, "the vaults to prune could not be read"),
-    };
-    for vault in due {
-        match prune(desk, &vault, "server", Cancel::new()).await {
-            Ok(report) => tracing::info!(%vault, result = told(&report), "a vault was pruned"),
-            Err(error) => tracing::warn!(%vault, %error, "a vault could not be pruned; in an hour again"),
+/// A prune run, whole.
+pub(crate) async fn prune(job: &Job) -> Result<Ending, JobError> {
+    job.refuse_worn_out()?;
+    let (store, ctx) = (job.desk.store(), &job.hold.ctx);
+    let id = job.vault_id()?;
+    let open = job.desk.vaults().get(id).await?;
+    ctx.step(STEP, TITLE, StepState::Started, None, None);
+    let meter = Meter::new();
+    let _telling = job.telling(STEP, &meter);
+    let mut freed = 0;
+    let report = loop {
+        let options = PruneOptions { expected_snapshots: expected(&job.desk, id).await?, ..PruneOptions::default() };
+        let (wanted, _looking) = watch(&job.desk, id).await?;
+        let (cancel, meter) = (ctx.cancel.clone(), meter.clone());
+        let report = blocking(open.vault.clone(), move |vault| {
+            vault.prune(&options, &cancel, &meter, &|| wanted.load(Ordering::Relaxed))
+        })
+        .await?;
+        freed += report.bytes_removed;
+        if report.stopped != Some(Stopped::Wanted) {
+            break report;
         }
+        job.log(Level::Info, "It gives way to a checkpoint, and goes on when that is done.");
+        give_way(job, id).await?;
+    };
+    let told = told(&report, freed);
+    store.pruned(&job.claim, id, report.is_done(), &told).await?;
+    upkeep::measure(&job.desk, &open).await?;
+    for problem in &report.damaged {
+        job.log(Level::Warning, format!("damaged, and left as it is: {}", problem.what));
     }
+    match &report.stopped {
+        Some(Stopped::Cancelled) => return Err(JobError::Cancelled),
+        _ => ctx.step(STEP, TITLE, StepState::Done, None, Some(told.clone())),
+    }
+    let well = report.is_done() && report.damaged.is_empty();
+    let state = if well { RunState::Succeeded } else { RunState::Warning };
+    Ok(Ending { state, message: Some(told), gate_open: None })
 }
 
-/// Prunes one vault now; audited.
-pub(crate) async fn prune(desk: &Desk, id: &VaultId, by: &str, cancel: Cancel) -> Result<PruneReport, VaultsError> {
-    let store = desk.store();
-    let open = desk.vaults().get(id).await?;
-    let expected = store.snapshots_of(id).await?;
-    let expected: Vec<SnapshotId> = expected
-        .iter()
-        .map(|id| id.parse().map_err(|error| StoreError::corrupt("snapshot id", error)))
-        .collect::<Result<_, _>>()?;
-    let options = PruneOptions { expected_snapshots: expected, ..PruneOptions::default() };
-    let wanted = Arc::new(AtomicBool::new(store.wants_vault(id).await?));
-    let (seen, looking, vault) = (wanted.clone(), store.clone(), id.clone());
-    let _looking = AbortOnDropHandle::new(tokio::spawn(async move {
+/// The snapshots that must be there: were one of them missing, something would be wrong with the listing, not with it.
+async fn expected(desk: &Desk, id: &VaultId) -> Result<Vec<SnapshotId>, StoreError> {
+    let known = desk.store().snapshots_of(id).await?;
+    known.iter().map(|id| id.parse().map_err(|error| StoreError::corrupt("snapshot id", error))).collect()
+}
+
+/// Whether somebody wants the vault, looked at until the handle is dropped.
+async fn watch(desk: &Desk, id: &VaultId) -> Result<(Arc<AtomicBool>, AbortOnDropHandle<()>), StoreError> {
+    let wanted = Arc::new(AtomicBool::new(desk.store().wants_vault(id).await?));
+    let (seen, store, vault) = (wanted.clone(), desk.store().clone(), id.clone());
+    let looking = AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
             tokio::time::sleep(LOOK).await;
-            if let Ok(now) = looking.wants_vault(&vault).await {
-                wanted.store(now, Ordering::Relaxed);
+            if let Ok(now) = store.wants_vault(&vault).await {
+                seen.store(now, Ordering::Relaxed);
             }
         }
     }));
-    let report = blocking(open.vault.clone(), move |vault| {
-        vault.prune(&options, &cancel, &Meter::new(), &|| seen.load(Ordering::Relaxed))
-    })
-    .await?;
-    store.pruned(id, by, report.is_done(), &told(&report)).await?;
-    let stats = blocking(open.vault, Vault::stats).await?;
-    store.vault_holds(id, stats.stored_bytes).await?;
-    Ok(report)
+    Ok((wanted, looking))
+}
+
+/// Until nobody wants the vault any more.
+async fn give_way(job: &Job, id: &VaultId) -> Result<(), JobError> {
+    while job.desk.store().wants_vault(id).await? {
+        if job.hold.ctx.cancel.is_cancelled() {
+            return Err(JobError::Cancelled);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// What a prune did, in one sentence for people.
-pub(crate) fn told(report: &PruneReport) -> String {
+fn told(report: &PruneReport, freed: u64) -> String {
     let mut said = format!(
         "{} freed, {} wait for the end of their grace, {} in use",
-        size::display(report.bytes_removed),
+        size::display(freed),
         size::display(report.bytes_waiting),
         size::display(report.bytes_used),
     );
-    match &report.stopped {
-        None => {}
-        Some(Stopped::Wanted) => said.push_str("; it gave way to a checkpoint, and goes on the next time"),
-        Some(Stopped::Cancelled) => said.push_str("; it was cancelled, and goes on the next time"),
-        Some(Stopped::Busy { by }) => said.push_str(&format!("; it gave way to {by}, and goes on the next time")),
+    if let Some(Stopped::Busy { by }) = &report.stopped {
+        said.push_str(&format!("; it gave way to {by}, and goes on the next time"));
     }
     if !report.damaged.is_empty() {
-        said.push_str(&format!(
-            "; {} packs are damaged and stay as they are: verify the checkpoints",
-            report.damaged.len()
-        ));
+        said.push_str(&format!("; {} packs are damaged and stay as they are: check the vault", report.damaged.len()));
     }
     said
 }

@@ -17,7 +17,7 @@ use super::{
     job::{Ending, Job, JobError, Scratch},
     worker::conclude,
 };
-use crate::store::{CheckpointRow, NewRun};
+use crate::store::{CheckpointRow, NewRun, On};
 
 const SAFETY: &str = "restore:safety";
 
@@ -62,9 +62,13 @@ async fn work(
     manifest: Manifest,
     components: Vec<Name>,
 ) -> Result<RestoreWork, JobError> {
+    let copy = job.desk.store().copy_to_read(&row.id).await?;
+    if copy.vault != row.vault {
+        job.log(Level::Warning, format!("the first copy is damaged; this one is read: {}", copy.view.repository));
+    }
     Ok(RestoreWork {
-        vault: job.desk.vaults().get(&row.vault).await?.vault,
-        root: row.tree.parse().map_err(|_| JobError::Failed(format!("`{}` is not the id of a tree", row.tree)))?,
+        vault: job.desk.vaults().get(&copy.vault).await?.vault,
+        root: copy.tree.parse().map_err(|_| JobError::Failed(format!("`{}` is not the id of a tree", copy.tree)))?,
         manifest,
         definition: job.applied().await?.definition,
         components,
@@ -126,7 +130,7 @@ fn refuse(job: &Job, why: &str, lose: &[String]) -> JobError {
 /// The safety checkpoint is a run of its own, a part of this one, which does not wait for the environment's slot.
 async fn part(job: &Job, row: &CheckpointRow) -> Result<create::Made, JobError> {
     let request = CreateCheckpoint {
-        environment: job.environment().to_string(),
+        environment: job.environment()?.to_string(),
         name: None,
         description: Some(format!("Before the restore of {}", row.id)),
         tags: vec!["safety".into()],
@@ -137,11 +141,12 @@ async fn part(job: &Job, row: &CheckpointRow) -> Result<create::Made, JobError> 
     let store = job.desk.store();
     let new = NewRun {
         kind: RunKind::Create,
-        environment: job.environment().clone(),
+        on: On::Environment(job.environment()?.clone()),
         checkpoint: None,
         request: serde_json::to_value(&request).map_err(|error| JobError::Failed(error.to_string()))?,
         created_by: job.claim.run.view.created_by.clone(),
         trigger: Trigger::PreRestore,
+        slot: None,
     };
     let claim = store.begin_part(&job.claim, new, &job.worker).await?;
     let scratch = Scratch::make(&job.desk.settings().scratch, &claim)?;

@@ -9,26 +9,26 @@ use holdfast_model::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Desk, create, drill,
+    Desk, check, copy, create, drill,
     hold::{Hold, Why},
     job::{Ending, Job, JobError, Scratch},
-    restore, verify,
+    prune, repair, restore, upkeep, verify,
 };
-use crate::store::{Claim, StoreError};
+use crate::store::{Claim, Lane, StoreError};
 
 /// How long a worker sleeps when nothing wakes it; other processes' runs are found this way.
 const POLL: Duration = Duration::from_secs(1);
 /// How often an end is tried again when the database fails; after that the lease runs out.
 const END_TRIES: u32 = 20;
 
-/// Works until `stop`.
-pub(crate) async fn work(desk: Desk, name: String, stop: CancellationToken) {
+/// Takes up runs of one lane until `stop`.
+pub(crate) async fn work(desk: Desk, lane: Lane, name: String, stop: CancellationToken) {
     let queued = desk.store().queued();
     while !stop.is_cancelled() {
         let woken = queued.notified();
         tokio::pin!(woken);
         woken.as_mut().enable();
-        match desk.store().claim(&name).await {
+        match desk.store().claim(lane, &name).await {
             Ok(Some(claim)) => {
                 run(&desk, claim, &name, &stop).await;
                 continue;
@@ -72,6 +72,10 @@ async fn run(desk: &Desk, claim: Claim, name: &str, stop: &CancellationToken) {
             RunKind::Drill => drill::drill(&task).await,
             RunKind::Verify => verify::verify(&task).await,
             RunKind::Restore => restore::restore(&task).await,
+            RunKind::Prune => prune::prune(&task).await,
+            RunKind::Check => check::check(&task).await,
+            RunKind::Repair => repair::repair(&task).await,
+            RunKind::Copy => copy::copy(&task).await,
         }
     })
     .await
@@ -80,6 +84,11 @@ async fn run(desk: &Desk, claim: Claim, name: &str, stop: &CancellationToken) {
         Some(mut job) => {
             let why = job.hold.why();
             conclude(&mut job, ended, why).await;
+            if kind == RunKind::Create
+                && let Err(error) = upkeep::copy_to_mirrors(desk).await
+            {
+                tracing::error!(%error, "copies into mirrors could not be asked for; in an hour again");
+            }
         }
         None => tracing::error!("a run's task is still there after its end"),
     }

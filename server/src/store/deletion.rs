@@ -57,6 +57,7 @@ impl Store {
     pub async fn unforgotten(&self) -> Result<Vec<(CheckpointId, VaultId, String)>, StoreError> {
         let rows = sqlx::query(
             "select y.checkpoint, y.vault, y.snapshot from checkpoint_copy y join checkpoint c on c.id = y.checkpoint \
+             join vault v on v.id = y.vault and v.role <> 'former' \
              where c.deleted_at is not null and y.forgotten_at is null",
         )
         .fetch_all(&self.pool)

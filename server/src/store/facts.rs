@@ -35,7 +35,7 @@ impl Write {
         sqlx::query(
             "insert into fact (id, vault, checkpoint, at, made_by, kind, drill) \
              select $1, y.vault, y.checkpoint, cast($2 as bigint), $3, $4, $5 from checkpoint_copy y \
-             where y.checkpoint = $6",
+             join vault v on v.id = y.vault and v.role <> 'former' where y.checkpoint = $6",
         )
         .bind(fresh(now, FactId::from_parts)?.to_string())
         .bind(now)
@@ -105,7 +105,12 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn vaults_behind(&self) -> Result<Vec<VaultId>, StoreError> {
-        let rows = sqlx::query("select distinct vault from fact where snapshot is null").fetch_all(&self.pool).await?;
+        let rows = sqlx::query(
+            "select distinct f.vault from fact f join vault v on v.id = f.vault and v.role <> 'former' \
+             where f.snapshot is null",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         rows.iter().map(|row| row.word("vault")).collect()
     }
 

@@ -24,7 +24,9 @@ impl Store {
         hold(&mut write, claim).await?;
         let manifest = &sealed.manifest;
         let now = write.now();
-        if insert_checkpoint(&mut write, &claim.run.view.environment.id, claim.id(), sealed, now).await? {
+        let environment = claim.run.view.subject.environment();
+        let environment = environment.ok_or_else(|| StoreError::corrupt("run", "a create of no environment"))?;
+        if insert_checkpoint(&mut write, &environment.id, claim.id(), sealed, now).await? {
             sqlx::query("update run set sealed = 1 where id = $1")
                 .bind(claim.id().as_str())
                 .execute(write.on())

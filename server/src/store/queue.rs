@@ -1,7 +1,8 @@
 //! The queue: runs wait in their own rows, a worker holds one by a lease in database time and a fence that goes up.
 //!
 //! Whatever a worker writes is conditional on its fence, so that one whose lease ran out can publish nothing. One
-//! create or restore at a time per environment is a unique index (`run_slot`), not a habit.
+//! create or restore at a time per environment, and one run that works on a vault, is a unique index (`run_slot`), not a
+//! habit.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use holdfast_model::{
 use sqlx::Row as _;
 
 use super::{
-    Beat, Claim, Engine, NewRun, RunRow, Store, StoreError,
+    Beat, Claim, Engine, Lane, NewRun, On, RunRow, Store, StoreError,
     runs::{run_row, select_run},
     value::{Columns as _, fresh, json},
     write::Write,
@@ -35,19 +36,22 @@ const fn micros(time: Duration) -> i64 {
 }
 
 const fn needs_slot(kind: RunKind) -> bool {
-    matches!(kind, RunKind::Create | RunKind::Restore)
+    matches!(
+        kind,
+        RunKind::Create | RunKind::Restore | RunKind::Prune | RunKind::Check | RunKind::Repair | RunKind::Copy
+    )
 }
 
 impl Store {
     /// Puts a run into the queue: run, job, audit and its first event in one transaction.
     ///
     /// # Errors
-    /// When the environment does not exist, or the database fails.
+    /// When what it works on does not exist, its slot is taken, or the database fails.
     pub async fn enqueue(&self, run: NewRun) -> Result<RunId, StoreError> {
         let mut write = self.write().await?;
         let id = insert(&mut write, &run, None).await?;
         write.state_event(&id, RunState::Queued, None).await?;
-        let subject = run.checkpoint.as_ref().map_or_else(|| run.environment.to_string(), ToString::to_string);
+        let subject = run.checkpoint.as_ref().map_or_else(|| run.on.id().to_owned(), ToString::to_string);
         write.audit(&run.created_by, &format!("run.{}", run.kind), &subject, id.as_str()).await?;
         write.wake_queue();
         write.commit().await?;
@@ -69,19 +73,21 @@ impl Store {
         Ok(claim)
     }
 
-    /// Takes the oldest run that may start; none when nothing may.
+    /// Takes the oldest run of a lane that may start; none when nothing may.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn claim(&self, worker: &str) -> Result<Option<Claim>, StoreError> {
+    pub async fn claim(&self, lane: Lane, worker: &str) -> Result<Option<Claim>, StoreError> {
         for _ in 0..TRIES {
             let mut write = self.write().await?;
             let candidate: Option<String> = sqlx::query_scalar(
-                "select r.id from run r where r.state = 'queued' and r.not_before <= $1 and (r.exclusive = 0 or not \
-                 exists (select 1 from run o where o.environment = r.environment and o.exclusive = 1 \
-                 and o.state = 'running')) order by r.created_at, r.id limit 1",
+                "select r.id from run r where r.state = 'queued' and r.not_before <= $1 \
+                 and (r.vault is not null) = ($2 = 1) and (r.exclusive = 0 or not \
+                 exists (select 1 from run o where coalesce(o.vault, o.environment) = coalesce(r.vault, r.environment) \
+                 and o.exclusive = 1 and o.state = 'running')) order by r.created_at, r.id limit 1",
             )
             .bind(write.now())
+            .bind(i64::from(lane == Lane::Vaults))
             .fetch_optional(write.on())
             .await?;
             let Some(candidate) = candidate else { return Ok(None) };
@@ -276,18 +282,20 @@ async fn insert(write: &mut Write, run: &NewRun, part_of: Option<&RunId>) -> Res
         RunKind::Create => Some(fresh(write.now(), CheckpointId::from_parts)?),
         _ => run.checkpoint.clone(),
     };
-    let known: Option<String> = sqlx::query_scalar("select id from environment where id = $1")
-        .bind(run.environment.as_str())
-        .fetch_optional(write.on())
-        .await?;
-    known.ok_or_else(|| StoreError::not_found("environment", run.environment.as_str()))?;
+    let (what, query) = match &run.on {
+        On::Environment(_) => ("environment", "select id from environment where id = $1"),
+        On::Vault(_) => ("vault", "select id from vault where id = $1"),
+    };
+    let known: Option<String> = sqlx::query_scalar(query).bind(run.on.id()).fetch_optional(write.on()).await?;
+    known.ok_or_else(|| StoreError::not_found(what, run.on.id()))?;
     sqlx::query(
-        "insert into run (id, kind, environment, checkpoint, parent, state, exclusive, request, cause, created_by, \
-         created_at) values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10)",
+        "insert into run (id, kind, environment, vault, checkpoint, parent, state, exclusive, request, cause, \
+         created_by, created_at, schedule_slot) values ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10, $11, $12)",
     )
     .bind(id.as_str())
     .bind(run.kind.as_str())
-    .bind(run.environment.as_str())
+    .bind(run.on.environment().map(ToString::to_string))
+    .bind(run.on.vault().map(ToString::to_string))
     .bind(checkpoint.map(|checkpoint| checkpoint.to_string()))
     .bind(part_of.map(ToString::to_string))
     .bind(i64::from(part_of.is_none() && needs_slot(run.kind)))
@@ -295,6 +303,7 @@ async fn insert(write: &mut Write, run: &NewRun, part_of: Option<&RunId>) -> Res
     .bind(run.trigger.as_str())
     .bind(&run.created_by)
     .bind(write.now())
+    .bind(run.slot.clone())
     .execute(write.on())
     .await?;
     Ok(id)

@@ -4,7 +4,7 @@ use holdfast_model::{
     id::{CheckpointId, EnvironmentId, ProjectId, RunId, VaultId},
     manifest::Manifest,
     name::Name,
-    state::{Integrity, Kind, Proof, Protection, RunKind, RunState, Trigger},
+    state::{Integrity, Kind, Proof, Protection, RunKind, RunState, Trigger, VaultRole},
     view::{EnvironmentRef, RunView},
 };
 use serde::{Deserialize, Serialize};
@@ -98,16 +98,65 @@ pub struct ProjectRow {
 pub struct NewRun {
     /// What it does.
     pub kind: RunKind,
-    /// The environment.
-    pub environment: EnvironmentId,
+    /// What it works on.
+    pub on: On,
     /// The checkpoint that it drills, verifies or puts back; a create makes its own.
     pub checkpoint: Option<CheckpointId>,
-    /// The request as it was asked, `CreateCheckpoint` or `RestoreCheckpoint` as JSON, or null.
+    /// The request as it was asked, as JSON, or null.
     pub request: serde_json::Value,
     /// Who or what asked for it.
     pub created_by: String,
     /// What caused it.
     pub trigger: Trigger,
+    /// Where a schedule asks: one run for each of these names, however many servers there are.
+    pub slot: Option<String>,
+}
+
+/// What a new run works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum On {
+    /// An environment.
+    Environment(EnvironmentId),
+    /// A vault as a whole.
+    Vault(VaultId),
+}
+
+impl On {
+    /// Its id as text.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Environment(id) => id.as_str(),
+            Self::Vault(id) => id.as_str(),
+        }
+    }
+
+    /// The environment, if it is one.
+    #[must_use]
+    pub const fn environment(&self) -> Option<&EnvironmentId> {
+        match self {
+            Self::Environment(id) => Some(id),
+            Self::Vault(_) => None,
+        }
+    }
+
+    /// The vault, if it is one.
+    #[must_use]
+    pub const fn vault(&self) -> Option<&VaultId> {
+        match self {
+            Self::Environment(_) => None,
+            Self::Vault(id) => Some(id),
+        }
+    }
+}
+
+/// Who takes up a run: so that what takes hours in a vault never keeps a checkpoint waiting for a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Runs of environments.
+    Environments,
+    /// Runs of vaults.
+    Vaults,
 }
 
 /// A run.
@@ -246,6 +295,8 @@ pub struct VaultRow {
     pub id: VaultId,
     /// The project that owns it.
     pub project: ProjectId,
+    /// What it is to its project.
+    pub role: VaultRole,
     /// Where it is: restic's own syntax.
     pub location: String,
     /// Its password, wrapped by the server key for `vault:<id>`.
@@ -254,10 +305,25 @@ pub struct VaultRow {
     pub access: Option<String>,
     /// Bytes in it.
     pub stored: u64,
+    /// Bytes that its storage has room for, where it could say so.
+    pub free: Option<u64>,
+    /// When it was last checked.
+    pub checked_at: Option<OffsetDateTime>,
+    /// Damaged places that the newest check found.
+    pub damaged: u64,
     /// Whether its repository was made completely.
     pub ready: bool,
     /// Whether somebody confirmed to have its recovery kit.
     pub kit_confirmed: bool,
+}
+
+/// What a check of a vault found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// Damaged places.
+    pub damaged: u64,
+    /// Which share of the data comes next, where this one read a share.
+    pub next_part: Option<u32>,
 }
 
 /// The secrets of a vault that is about to be kept, wrapped by the server key.

@@ -3,7 +3,7 @@
 use holdfast_model::{
     id::RunId,
     state::RunState,
-    view::{EnvironmentRef, RunView},
+    view::{EnvironmentRef, RunView, Subject, VaultRef},
 };
 use sqlx::{AssertSqlSafe, any::AnyRow};
 
@@ -12,14 +12,15 @@ use super::{
     value::{Columns as _, from_json},
 };
 
-/// A run with its environment's and project's names.
+/// A run with the names of what it works on.
 macro_rules! select_run {
     ($rest:literal) => {
         concat!(
             "select r.id, r.kind, r.environment, r.checkpoint, r.parent, r.state, r.request, r.cause, r.created_by, \
              r.created_at, r.started_at, r.ended_at, r.message, r.sealed, r.gate_open, r.last_event, r.attempt, \
-             r.not_before, r.cancel_requested, e.name as environment_name, p.name as project_name \
-             from run r join environment e on e.id = r.environment join project p on p.id = e.project ",
+             r.not_before, r.cancel_requested, r.vault, e.name as environment_name, p.name as project_name, \
+             v.location as vault_location from run r left join environment e on e.id = r.environment \
+             left join vault v on v.id = r.vault join project p on p.id = coalesce(e.project, v.project) ",
             $rest
         )
     };
@@ -29,17 +30,25 @@ pub(crate) use select_run;
 /// How many a list gives when nobody says.
 const PAGE: u32 = 50;
 
+fn subject(row: &AnyRow) -> Result<Subject, StoreError> {
+    let project = row.word("project_name")?;
+    Ok(match row.maybe_word("vault")? {
+        Some(id) => Subject::Vault(VaultRef { id, project, location: row.text("vault_location")? }),
+        None => Subject::Environment(EnvironmentRef {
+            id: row.word("environment")?,
+            name: row.word("environment_name")?,
+            project,
+        }),
+    })
+}
+
 pub(crate) fn run_row(row: &AnyRow) -> Result<RunRow, StoreError> {
     Ok(RunRow {
         view: RunView {
             id: row.word("id")?,
             kind: row.word("kind")?,
             state: row.word("state")?,
-            environment: EnvironmentRef {
-                id: row.word("environment")?,
-                name: row.word("environment_name")?,
-                project: row.word("project_name")?,
-            },
+            subject: subject(row)?,
             checkpoint: row.maybe_word("checkpoint")?,
             parent: row.maybe_word("parent")?,
             created_at: row.at("created_at")?,

@@ -8,8 +8,8 @@ use holdfast_model::{
     size,
     state::{ComponentType, RunState},
     view::{
-        CheckpointView, ComponentSize, ComponentView, DrillView, EnvironmentView, ProjectView, RunView, SizeView,
-        VaultRef,
+        CheckpointView, ComponentSize, ComponentView, CopyRef, DrillView, EnvironmentView, ProjectView, RunView,
+        SizeView,
     },
 };
 
@@ -96,7 +96,8 @@ impl Store {
             proof: row.proof,
             protection: row.protection,
             drill,
-            vault: VaultRef { repository, snapshot: row.snapshot },
+            vault: CopyRef { repository, snapshot: row.snapshot },
+            copies: self.copies_of(id).await?.into_iter().map(|copy| copy.view).collect(),
         })
     }
 

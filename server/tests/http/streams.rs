@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdfast::store::{Claim, Store};
+use holdfast::store::{Claim, Lane, Store};
 use holdfast_model::{
     event::{EventBody, Level},
     state::RunState,
@@ -19,7 +19,14 @@ async fn run(server: &Server) -> (String, Claim) {
     let request = server.host("POST", "/v1/checkpoints").json(&json!({ "environment": "staging" }));
     let (status, run) = server.json(request).await;
     assert_eq!((status, run["state"].as_str().unwrap()), (202, "queued"), "{run}");
-    let claim = server.launched.actions().store().claim("the test").await.unwrap().expect("the run is waiting");
+    let claim = server
+        .launched
+        .actions()
+        .store()
+        .claim(Lane::Environments, "the test")
+        .await
+        .unwrap()
+        .expect("the run is waiting");
     (run["id"].as_str().unwrap().to_owned(), claim)
 }
 

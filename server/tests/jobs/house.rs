@@ -7,20 +7,24 @@ use std::{
 };
 
 use holdfast::{
+    actions::Actions,
+    auth::{Caller, CallerKind},
+    config::Settings,
     jobs::{Desk, DeskSettings},
     keys::ServerKey,
-    store::{AppliedComponent, AppliedDefinition, AppliedView, NewRun, ProjectRow, Store},
+    store::{AppliedComponent, AppliedDefinition, AppliedView, NewRun, On, ProjectRow, Store},
     vaults::Vaults,
 };
 use holdfast_engine::{Allow, ToolSettings, Tools};
 use holdfast_model::{
     definition::Definition,
     event::{Event, EventBody},
-    id::{CheckpointId, EnvironmentId, RunId},
+    id::{CheckpointId, EnvironmentId, RunId, VaultId},
     request::{CreateCheckpoint, RestoreCheckpoint},
     state::{RunKind, Trigger},
     view::{CheckpointView, RunView},
 };
+use holdfast_vault::VaultOptions;
 use sqlx::Connection as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -110,7 +114,35 @@ impl House {
     fn desk(store: &Store, key: &ServerKey, tools: &Arc<Tools>, data: &Path) -> Desk {
         let settings =
             DeskSettings { workers: 2, data_dir: data.to_owned(), scratch: data.join("scratch"), allow: Allow::all() };
-        Desk::new(store.clone(), Vaults::new(store.clone(), key.clone(), data), key.clone(), tools.clone(), settings)
+        Desk::new(
+            store.clone(),
+            Vaults::new(store.clone(), key.clone(), data, VaultOptions::default()),
+            key.clone(),
+            tools.clone(),
+            settings,
+        )
+    }
+
+    /// What may be asked of this server.
+    pub fn actions(&self) -> Actions {
+        let data = self.data().display().to_string();
+        let settings = Settings::from_sources(None, &|name| (name == "HOLDFAST_DATA_DIR").then(|| data.clone()));
+        let settings = settings.unwrap();
+        Actions::new(self.desk.clone(), self.key.clone(), self.tools.clone(), settings)
+    }
+
+    pub fn ada() -> Caller {
+        Caller { name: "ada".into(), kind: CallerKind::Host }
+    }
+
+    /// Waits for something that is done in the background.
+    pub async fn until<F: Future<Output = bool>>(&self, done: impl Fn() -> F) {
+        let wait = async {
+            while !done().await {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("it happens");
     }
 
     pub fn app(&self) -> PathBuf {
@@ -153,11 +185,27 @@ impl House {
     pub async fn queue(&self, kind: RunKind, of: Option<&CheckpointId>, request: impl serde::Serialize) -> RunId {
         let run = NewRun {
             kind,
-            environment: self.environment.clone(),
+            on: On::Environment(self.environment.clone()),
             checkpoint: of.cloned(),
             request: serde_json::to_value(request).unwrap(),
             created_by: "ada".into(),
             trigger: Trigger::Manual,
+            slot: None,
+        };
+        self.store.enqueue(run).await.unwrap()
+    }
+
+    /// Asks for a run on the project's primary vault, or on another one.
+    pub async fn queue_on_vault(&self, kind: RunKind, vault: Option<&VaultId>, request: serde_json::Value) -> RunId {
+        let primary = self.store.vault_of(&self.project().await.id, None).await.unwrap().id;
+        let run = NewRun {
+            kind,
+            on: On::Vault(vault.unwrap_or(&primary).clone()),
+            checkpoint: None,
+            request,
+            created_by: "ada".into(),
+            trigger: Trigger::Manual,
+            slot: None,
         };
         self.store.enqueue(run).await.unwrap()
     }

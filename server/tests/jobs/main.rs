@@ -13,3 +13,4 @@ mod recovery;
 mod restore;
 mod stops;
 mod vaults;
+mod whole_vaults;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use holdfast_model::{
     request::CreateCheckpoint,
     state::{Integrity, RunKind, RunState},
+    view::RunView,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use sqlx::Connection as _;
 
 use crate::house::House;
 
@@ -21,8 +21,9 @@ impl Drop for Killed {
     }
 }
 
-async fn vault_id(house: &House) -> holdfast_model::id::VaultId {
-    house.store.primary_vault(&house.project().await.id).await.unwrap().unwrap().id
+async fn pruned(house: &House) -> RunView {
+    let run = house.queue_on_vault(RunKind::Prune, None, serde_json::json!({})).await;
+    house.ended(&run).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,45 +35,20 @@ async fn what_a_deleted_checkpoint_alone_needed_waits_for_its_grace_and_goes() {
     let old = house.back_up().await;
     std::fs::remove_file(house.app().join("uploads/noise")).unwrap();
     let kept = house.back_up().await;
-    let vault = vault_id(&house).await;
-    let nothing = house.desk.prune(&vault, "ada").await.unwrap();
-    assert!(nothing.is_done() && nothing.bytes_waiting < 1_000_000, "{nothing:?}");
+    let nothing = pruned(&house).await;
+    assert_eq!(nothing.state, RunState::Succeeded, "{:?}", nothing.message);
 
     house.desk.delete_checkpoint(&old.id, "ada").await.unwrap();
-    let report = house.desk.prune(&vault, "ada").await.unwrap();
-    assert!(report.is_done(), "{report:?}");
-    assert!(report.bytes_waiting > 3_900_000 && report.bytes_removed == 0, "{report:?}");
+    let run = pruned(&house).await;
+    assert_eq!(run.state, RunState::Succeeded, "{:?}", run.message);
+    let said = run.message.unwrap();
+    assert!(said.starts_with("0 B freed, 4.0"), "{said}");
     assert!(house.store.vaults_to_prune(3600).await.unwrap().is_empty());
     let verify = house.queue(RunKind::Verify, Some(&kept.id), ()).await;
     assert_eq!(house.ended(&verify).await.state, RunState::Succeeded);
     assert_eq!(house.store.checkpoint_view(&kept.id).await.unwrap().integrity, Integrity::Intact);
     house.back_up().await;
     house.restic(&["check", "--read-data"]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn one_that_nobody_waits_for_any_more_ends_in_order_and_is_written_down() {
-    let house = House::new().await;
-    house.back_up().await;
-    let vault = vault_id(&house).await;
-    let dropped = tokio::time::timeout(Duration::ZERO, house.desk.prune(&vault, "ada")).await;
-    assert!(dropped.is_err(), "it was not waited for");
-    let mut catalogue = sqlx::AnyConnection::connect(&house.url).await.unwrap();
-    let begun = std::time::Instant::now();
-    loop {
-        let told: Option<String> =
-            sqlx::query_scalar("select detail from audit where action = 'vault.prune' and who = 'ada'")
-                .fetch_optional(&mut catalogue)
-                .await
-                .unwrap();
-        if told.is_some_and(|told| told.contains("freed")) {
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30), "it was not written down");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(house.leftovers(), Vec::<std::path::PathBuf>::new());
-    house.restic(&["check"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +64,9 @@ async fn a_vault_that_lacks_a_checkpoint_is_not_touched() {
     })
     .await
     .unwrap();
-    let refused = house.desk.prune(&vault_id(&house).await, "ada").await.unwrap_err().to_string();
+    let run = pruned(&house).await;
+    assert_eq!(run.state, RunState::Failed);
+    let refused = run.message.unwrap();
     assert!(refused.contains(&made.vault.snapshot), "{refused}");
     let vault = house.vault().await;
     let after = tokio::task::spawn_blocking(move || vault.stats().unwrap()).await.unwrap();

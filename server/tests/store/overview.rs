@@ -101,7 +101,7 @@ async fn projects_add_up(c: &Catalogue) {
     let two = c.environment("p", "b").await;
     c.sealed(&one, None, &[]).await;
     c.sealed(&two, None, &[]).await;
-    c.store.vault_holds(&c.vault(&one).await, 777).await.unwrap();
+    c.store.vault_holds(&c.vault(&one).await, 777, None).await.unwrap();
     let projects = c.store.project_views().await.unwrap();
     assert_eq!((projects[0].checkpoints, projects[0].total, projects[0].stored), (2, 2000, 777));
     assert_eq!(projects[0].environments.len(), 2);

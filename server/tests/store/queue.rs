@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use holdfast::store::{ATTEMPTS, StoreError};
+use holdfast::store::{ATTEMPTS, Lane, StoreError};
 use holdfast_model::{
     event::{EventBody, Level},
     state::{Proof, RunKind, RunState},
@@ -36,7 +36,7 @@ async fn eight_workers_take_each_run_once(c: &Catalogue) {
             let store = c.store.clone();
             tokio::spawn(async move {
                 let mut taken = Vec::new();
-                while let Some(claim) = store.claim(&format!("w/{worker}")).await.unwrap() {
+                while let Some(claim) = store.claim(Lane::Environments, &format!("w/{worker}")).await.unwrap() {
                     taken.push(claim.id().clone());
                 }
                 taken
@@ -57,7 +57,7 @@ async fn a_worker_whose_lease_ran_out_can_write_nothing(c: &Catalogue) {
     let stale = c.claim().await;
     c.sql("update run set lease_until = 1").await;
     assert_eq!(c.store.reap(false).await.unwrap(), std::slice::from_ref(&run));
-    assert!(c.store.claim("w").await.unwrap().is_none(), "it waits before the next attempt");
+    assert!(c.store.claim(Lane::Environments, "w").await.unwrap().is_none(), "it waits before the next attempt");
     c.sql("update run set not_before = 0").await;
     let fresh = c.claim().await;
     assert_eq!((fresh.id(), fresh.attempt), (&run, 2));
@@ -107,7 +107,7 @@ async fn an_environment_has_one_create_or_restore_at_a_time(c: &Catalogue) {
     let drill = c.queue(RunKind::Drill, &environment, Some(&id)).await;
     let elsewhere = c.queue(RunKind::Create, &other, None).await;
     let mut taken = Vec::new();
-    while let Some(claim) = c.store.claim("w").await.unwrap() {
+    while let Some(claim) = c.store.claim(Lane::Environments, "w").await.unwrap() {
         taken.push(claim.id().clone());
     }
     assert_eq!(taken, [first, drill, elsewhere]);
@@ -115,7 +115,7 @@ async fn an_environment_has_one_create_or_restore_at_a_time(c: &Catalogue) {
     let mut racing = Vec::new();
     for _ in 0..6 {
         let store = c.store.clone();
-        racing.push(tokio::spawn(async move { store.claim("w").await.unwrap().is_some() }));
+        racing.push(tokio::spawn(async move { store.claim(Lane::Environments, "w").await.unwrap().is_some() }));
     }
     for one in racing {
         assert!(!one.await.unwrap());
@@ -140,7 +140,7 @@ async fn the_slot_is_free_again_after_the_end(c: &Catalogue) {
     c.queue(RunKind::Create, &environment, None).await;
     let second = c.queue(RunKind::Create, &environment, None).await;
     let first = c.claim().await;
-    assert!(c.store.claim("w").await.unwrap().is_none());
+    assert!(c.store.claim(Lane::Environments, "w").await.unwrap().is_none());
     c.store.finish(&first, RunState::Failed, Some("no".into()), None).await.unwrap();
     assert_eq!(c.claim().await.id(), &second);
     let not_final = c.store.finish(&first, RunState::Queued, None, None).await;
@@ -154,7 +154,7 @@ async fn a_queued_run_is_cancelled_at_once(c: &Catalogue) {
     let view = c.store.run(&run).await.unwrap();
     assert_eq!(view.state, RunState::Cancelled);
     assert!(view.ended_at.is_some() && view.message.unwrap().contains("ada"));
-    assert!(c.store.claim("w").await.unwrap().is_none());
+    assert!(c.store.claim(Lane::Environments, "w").await.unwrap().is_none());
     let again = c.store.request_cancel(&run, "ada").await;
     assert!(matches!(again, Err(StoreError::Refused(_))), "{again:?}");
 }
@@ -188,11 +188,14 @@ async fn waits_grow_with_the_attempts(c: &Catalogue) {
     for attempt in 1..=ATTEMPTS {
         assert_eq!(c.claim().await.attempt, attempt);
         c.store.reap(true).await.unwrap();
-        assert!(c.store.claim("w").await.unwrap().is_none(), "nobody may have it before its time");
+        assert!(c.store.claim(Lane::Environments, "w").await.unwrap().is_none(), "nobody may have it before its time");
         // 2 s after the first, 10 s after the second, 50 s after the third attempt, less a moment.
         let wait = 2 * 5_i64.pow(attempt - 1) - 1;
         c.sql(&format!("update run set not_before = not_before - {wait} * 1000000")).await;
-        assert!(c.store.claim("w").await.unwrap().is_none(), "attempt {attempt} waits longer than {wait} s");
+        assert!(
+            c.store.claim(Lane::Environments, "w").await.unwrap().is_none(),
+            "attempt {attempt} waits longer than {wait} s"
+        );
         c.sql("update run set not_before = not_before - 1000000").await;
     }
 }

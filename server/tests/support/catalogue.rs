@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use holdfast::{
     keys::ServerKey,
-    store::{AppliedComponent, AppliedDefinition, AppliedView, Claim, NewRun, Publication, Store},
+    store::{AppliedComponent, AppliedDefinition, AppliedView, Claim, Lane, NewRun, On, Publication, Store},
 };
 use holdfast_model::{
     drill::DrillReport,
@@ -90,7 +90,7 @@ impl Catalogue {
     }
 
     pub async fn claim(&self) -> Claim {
-        self.store.claim("test/1").await.unwrap().expect("a run may start")
+        self.store.claim(Lane::Environments, "test/1").await.unwrap().expect("a run may start")
     }
 
     pub async fn vault(&self, environment: &EnvironmentId) -> VaultId {
@@ -140,6 +140,7 @@ impl Catalogue {
             skipped: vec![],
             not_covered: vec!["nothing".into()],
         };
+        let place = run.subject.environment().unwrap();
         let manifest = Manifest {
             format: FORMAT,
             holdfast: "0.1.0".into(),
@@ -150,9 +151,9 @@ impl Catalogue {
             name: name.map(Into::into),
             description: None,
             tags: tags.iter().map(ToString::to_string).collect(),
-            project: run.environment.project.clone(),
-            environment: run.environment.name.clone(),
-            environment_id: run.environment.id.clone(),
+            project: place.project.clone(),
+            environment: place.name.clone(),
+            environment_id: place.id.clone(),
             created_at: OffsetDateTime::now_utc(),
             created_by: run.created_by.clone(),
             trigger: claim.run.trigger,
@@ -167,7 +168,7 @@ impl Catalogue {
         Publication {
             text: serde_json::to_string_pretty(&manifest).unwrap(),
             manifest,
-            vault: self.vault(&run.environment.id).await,
+            vault: self.vault(&place.id).await,
             snapshot: "a".repeat(64),
             tree: "b".repeat(64),
         }
@@ -177,11 +178,12 @@ impl Catalogue {
 pub fn new_run(kind: RunKind, environment: &EnvironmentId, of: Option<&CheckpointId>) -> NewRun {
     NewRun {
         kind,
-        environment: environment.clone(),
+        on: On::Environment(environment.clone()),
         checkpoint: of.cloned(),
         request: serde_json::Value::Null,
         created_by: "test".into(),
         trigger: Trigger::Api,
+        slot: None,
     }
 }
 

@@ -1,10 +1,10 @@
-//! Vaults: which there are, one that is made, adopted or pruned, and what is needed without Holdfast.
+//! Vaults: which there are, one that is made or adopted, and what is needed without Holdfast.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::EnvironmentRef;
-use crate::name::Name;
+use super::{EnvironmentRef, RunView};
+use crate::{name::Name, state::VaultRole};
 
 /// `GET /v1/vaults`: a vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,28 +15,19 @@ pub struct VaultView {
     pub location: String,
     /// Bytes in it.
     pub stored: u64,
+    /// Bytes that its storage has room for, where it can say.
+    pub free: Option<u64>,
+    /// Whether checkpoints are written here first, copied here, or no longer written here.
+    pub role: VaultRole,
+    /// Checkpoints of the project that are in it, and how many it has in all.
+    pub checkpoints: (u64, u64),
+    /// When it was last checked.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub checked_at: Option<OffsetDateTime>,
+    /// Damaged places that the newest check found.
+    pub damaged: u64,
     /// Whether somebody has confirmed to have its recovery kit.
     pub recovery_kit_confirmed: bool,
-}
-
-/// `POST /v1/vaults/{project}/prune`: what a prune did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pruned {
-    /// Whether it came to its end; else it goes on the next time.
-    pub whole: bool,
-    /// Bytes freed now.
-    pub freed: u64,
-    /// Bytes that are not needed and are freed once their grace is over.
-    pub waiting: u64,
-    /// When the first of these may go.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub next: Option<OffsetDateTime>,
-    /// Bytes that checkpoints need.
-    pub used: u64,
-    /// Packs that hold damage and stay as they are.
-    pub damaged: Vec<String>,
-    /// The same in one sentence.
-    pub message: String,
 }
 
 /// One thing that a storage was tried with.
@@ -50,6 +41,15 @@ pub struct Trial {
     pub required: bool,
     /// What was seen, and the mend where it failed.
     pub message: String,
+}
+
+/// `POST /v1/vaults/{project}/copy`: what came of asking for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedCopy {
+    /// What the storage of a new vault was tried with; empty for one that is known.
+    pub trials: Vec<Trial>,
+    /// The run that copies.
+    pub run: RunView,
 }
 
 /// What adding a vault showed.

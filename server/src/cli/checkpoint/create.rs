@@ -121,7 +121,9 @@ pub async fn run(session: &Session<'_>, arguments: CreateArguments) -> Result<En
     }
     let show = if arguments.quiet { Show::Nothing } else { Show::Steps };
     let mut steps = Steps::new(output, show);
-    steps.line(format!("Creating checkpoint for environment: {}\n", run.environment.name))?;
+    if let Some(environment) = run.subject.environment() {
+        steps.line(format!("Creating checkpoint for environment: {}\n", environment.name))?;
+    }
     let run = match follow(&client, output, run, &mut steps, interrupts).await? {
         Followed::Ended(run) => run,
         Followed::Left => return Ok(Ending::Left),

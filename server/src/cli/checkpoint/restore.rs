@@ -161,7 +161,8 @@ fn losses(
 
 /// The safety checkpoint that a part of this run has sealed.
 async fn safety(client: &Client, run: &RunView) -> Result<Option<CheckpointId>, Failure> {
-    let runs = client.runs(run.environment.id.as_str()).await?;
+    let Some(environment) = run.subject.environment() else { return Ok(None) };
+    let runs = client.runs(environment.id.as_str()).await?;
     let part = runs
         .into_iter()
         .find(|part| part.kind == RunKind::Create && part.parent.as_ref() == Some(&run.id) && part.sealed);
