@@ -5,7 +5,7 @@ use async_trait::async_trait;
 #[cfg(feature = "ssr")]
 use holdfast_model::{
     request::{CreateCheckpoint, RestoreCheckpoint},
-    view::{Overview, ProjectView, RunView},
+    view::{Overview, ProjectView, RunView, VaultView},
 };
 
 #[cfg(feature = "ssr")]
@@ -36,6 +36,8 @@ pub trait Backend: Send + Sync {
     async fn overview(&self) -> Result<Overview, AppError>;
     /// All projects, by name.
     async fn projects(&self) -> Result<Vec<ProjectView>, AppError>;
+    /// All vaults, by project, the primary one of each first.
+    async fn vaults(&self) -> Result<Vec<VaultView>, AppError>;
     /// One environment by its project's and its own name.
     async fn environment(&self, project: &str, name: &str) -> Result<EnvironmentPage, AppError>;
     /// One checkpoint by its id.

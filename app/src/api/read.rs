@@ -1,6 +1,6 @@
 //! What pages read, on the server; and the one read that the browser makes by itself.
 
-use holdfast_model::view::{EnvironmentView, Overview, ProjectView, RunView, StorageSeries};
+use holdfast_model::view::{EnvironmentView, Overview, ProjectView, RunView, StorageSeries, VaultView};
 use leptos::{
     prelude::server,
     server_fn::codec::{GetUrl, Json},
@@ -31,6 +31,8 @@ pub struct ProjectPage {
     pub environments: Vec<EnvironmentView>,
     /// Its storage by day.
     pub storage: Vec<StorageSeries>,
+    /// Its vaults, the primary one first.
+    pub vaults: Vec<VaultView>,
 }
 
 /// The page of an environment, and the run that is going on in it.
@@ -86,7 +88,9 @@ pub async fn read_project(project: String) -> Result<ProjectPage, AppError> {
         let found = backend.projects().await?.into_iter().find(|p| p.name.as_str() == project);
         let found = found.ok_or_else(|| AppError::NotFound(format!("There is no project named {project}.")))?;
         let overview = backend.overview().await?;
+        let vaults = backend.vaults().await?;
         Ok(ProjectPage {
+            vaults: vaults.into_iter().filter(|v| v.project == found.name).collect(),
             now: overview.now,
             environments: overview.environments.into_iter().filter(|e| e.project == found.name).collect(),
             storage: overview.storage.into_iter().filter(|s| s.project == found.name).collect(),

@@ -29,7 +29,7 @@ pub fn tags(tags: &[String]) -> AnyView {
     view! { <span class="tags">{tags}</span> }.into_any()
 }
 
-/// A table of checkpoints. With `place`, each row names what the run works on.
+/// A table of checkpoints. With `place`, each row names its environment.
 pub fn checkpoints(caption: &'static str, now: OffsetDateTime, items: &[CheckpointSummary], place: bool) -> AnyView {
     let mut columns = vec![("Checkpoint", false)];
     if place {
@@ -68,7 +68,7 @@ pub fn checkpoints(caption: &'static str, now: OffsetDateTime, items: &[Checkpoi
     table(caption, &columns, rows)
 }
 
-/// A table of runs. With `place`, each row names its environment.
+/// A table of runs. With `place`, each row names what the run works on.
 pub fn runs(caption: &'static str, now: OffsetDateTime, items: &[RunView], place: bool) -> AnyView {
     let mut columns = vec![("Run", false), ("State", false)];
     if place {

@@ -44,6 +44,7 @@ fn draw(data: &CheckpointData) -> AnyView {
         {states(page)}
         {content::origin(page)}
         {content::components(page)}
+        {content::copies(page)}
         {evidence::ledger(page)}
         {evidence::drill(page)}
         {content::not_captured(c)}
@@ -97,9 +98,13 @@ fn states(page: &CheckpointPage) -> AnyView {
         ),
         None => ((Tone::Good, Icon::Check, "sealed"), view! { "Taken " {ago(now, c.created_at)} }.into_any()),
     };
+    let copies = match c.copies.len() {
+        0 | 1 => "one copy".to_owned(),
+        many => format!("{many} copies"),
+    };
     let integrity = match c.integrity_at {
-        Some(at) => view! { "Read back " {ago(now, at)} }.into_any(),
-        None => plain("Not read back yet"),
+        Some(at) => view! { "Read back " {ago(now, at)} {format!(" · {copies}")} }.into_any(),
+        None => plain(format!("Not read back yet · {copies}")),
     };
     let proof = match &c.drill {
         Some(drill) => view! { "Drilled " {ago(now, drill.report.started_at)} }.into_any(),

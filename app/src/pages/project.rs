@@ -1,6 +1,6 @@
-//! One project: its environments, its storage, its recovery kit.
+//! One project: its environments, its storage, its vaults, its recovery kit.
 
-use holdfast_model::size;
+use holdfast_model::{size, state::VaultRole, view::VaultView};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
@@ -11,7 +11,7 @@ use crate::{
         chart, copy,
         form::{Live, form},
         icon::Icon,
-        layout::{bytes, crumbs, empty, heading, plain, section, tile, tiles},
+        layout::{ago, bytes, crumbs, empty, heading, plain, section, table, tile, tiles},
         loaded::loaded,
         word::{self, Tone},
     },
@@ -68,9 +68,60 @@ fn draw(page: &ProjectPage) -> AnyView {
             {section("environments", "Environments", None, list)}
             {section("storage", "Storage", None, chart::storage(&page.storage))}
         </div>
+        {section("vaults", "Vaults", None, vaults(page))}
         {section("recovery-kit", "Recovery kit", None, kit(page))}
     }
     .into_any()
+}
+
+/// Where its checkpoints lie.
+fn vaults(page: &ProjectPage) -> AnyView {
+    let name = &page.project.name;
+    if page.vaults.is_empty() {
+        return empty(
+            "A vault holds the checkpoints. The first one makes it on this host, unless one is added in a bucket before.",
+            copy::commands(
+                format!("holdfast vault add {name} s3://BUCKET/PREFIX --endpoint URL"),
+                "the command that adds a vault",
+            ),
+        );
+    }
+    let columns = [("Vault", false), ("Checkpoints", true), ("Stored", true), ("Free", true), ("Checked", false)];
+    let rows = page.vaults.iter().map(|vault| vault_cells(page, vault)).collect();
+    let alone = page.vaults.iter().all(|vault| vault.role != VaultRole::Mirror).then(|| {
+        view! {
+            <p class="prose">"One copy ends with its disk. A mirror elsewhere gets every checkpoint too:"</p>
+            {copy::commands(
+                format!("holdfast vault copy {name} s3://BUCKET/PREFIX --endpoint URL"),
+                "the command that makes a mirror",
+            )}
+        }
+    });
+    view! { {table("Vaults of the project", &columns, rows)} {alone} }.into_any()
+}
+
+fn vault_cells(page: &ProjectPage, vault: &VaultView) -> Vec<AnyView> {
+    let role = match vault.role {
+        VaultRole::Primary => (Tone::Good, Icon::Check, "primary"),
+        VaultRole::Mirror => (Tone::Good, Icon::Check, "mirror"),
+        VaultRole::Former => (Tone::Plain, Icon::Dash, "no longer written to"),
+    };
+    let (here, all) = vault.checkpoints;
+    let checked = match vault.checked_at {
+        None => plain("not yet"),
+        Some(at) if vault.damaged == 0 => view! { "sound, " {ago(page.now, at)} }.into_any(),
+        Some(at) => {
+            let look = (Tone::Bad, Icon::Cross, "damaged");
+            view! { {word::word(look)} {format!(" in {} places, ", vault.damaged)} {ago(page.now, at)} }.into_any()
+        }
+    };
+    vec![
+        view! { {word::word(role)} <code>{vault.location.clone()}</code> }.into_any(),
+        plain(if here == all { text::count(here) } else { format!("{} of {}", text::count(here), text::count(all)) }),
+        bytes(vault.stored),
+        vault.free.map_or_else(|| plain("–"), bytes),
+        checked,
+    ]
 }
 
 /// The kit: what it is, how it is printed, and who has it.

@@ -8,7 +8,7 @@ use holdfast_app::{
 use holdfast_model::{
     manifest::Manifest,
     request::{CreateCheckpoint, RestoreCheckpoint},
-    view::{Overview, ProjectView, RunView},
+    view::{Overview, ProjectView, RunView, VaultView},
 };
 use time::OffsetDateTime;
 
@@ -31,6 +31,10 @@ impl Backend for CallerBackend {
 
     async fn projects(&self) -> Result<Vec<ProjectView>, AppError> {
         Ok(self.actions.projects().await?)
+    }
+
+    async fn vaults(&self) -> Result<Vec<VaultView>, AppError> {
+        Ok(self.actions.list_vaults().await?)
     }
 
     async fn environment(&self, project: &str, name: &str) -> Result<EnvironmentPage, AppError> {
@@ -102,6 +106,6 @@ impl Backend for CallerBackend {
     }
 
     async fn confirm_recovery_kit(&self, project: &str) -> Result<(), AppError> {
-        Ok(self.actions.confirm_recovery_kit(&self.caller, project).await?)
+        Ok(self.actions.confirm_recovery_kit(&self.caller, project, None).await?)
     }
 }

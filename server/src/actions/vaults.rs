@@ -166,21 +166,33 @@ impl Actions {
         .await
     }
 
-    /// Everything that opens the project's vault without Holdfast; audited.
+    /// Everything that opens one of the project's vaults without Holdfast, the primary one's when no location is given;
+    /// audited.
     ///
     /// # Errors
-    /// When there is no such project, or it has no vault yet.
-    pub async fn recovery_kit(&self, caller: &Caller, project: &str) -> Result<RecoveryKit, ActionError> {
+    /// When there is no such project, or it has no such vault yet.
+    pub async fn recovery_kit(
+        &self,
+        caller: &Caller,
+        project: &str,
+        location: Option<&str>,
+    ) -> Result<RecoveryKit, ActionError> {
         let row = self.store().find_project(project).await?;
-        Ok(self.0.desk.vaults().recovery_kit(&row, &caller.name).await?)
+        let vault = self.vault_of(project, location).await?;
+        Ok(self.0.desk.vaults().recovery_kit_of(&row, vault, &caller.name).await?)
     }
 
-    /// Notes that somebody has stored the recovery kit; audited.
+    /// Notes that somebody has stored a recovery kit; audited.
     ///
     /// # Errors
     /// As [`Actions::recovery_kit`].
-    pub async fn confirm_recovery_kit(&self, caller: &Caller, project: &str) -> Result<(), ActionError> {
-        let row = self.store().find_project(project).await?;
-        Ok(self.0.desk.vaults().confirm_kit(&row, &caller.name).await?)
+    pub async fn confirm_recovery_kit(
+        &self,
+        caller: &Caller,
+        project: &str,
+        location: Option<&str>,
+    ) -> Result<(), ActionError> {
+        let vault = self.vault_of(project, location).await?;
+        Ok(self.store().confirm_kit(&vault.id, &caller.name).await?)
     }
 }

@@ -179,14 +179,16 @@ impl Client {
         Ok((response.status() != StatusCode::NO_CONTENT).then_some(response))
     }
 
-    /// `GET /v1/vaults/{project}/recovery-kit`.
-    pub async fn recovery_kit(&self, project: &str) -> Result<RecoveryKit, Failure> {
-        self.get(&["vaults", project, "recovery-kit"], &[]).await
+    /// `GET /v1/vaults/{project}/recovery-kit`, of the primary vault when no location is given.
+    pub async fn recovery_kit(&self, project: &str, location: Option<&str>) -> Result<RecoveryKit, Failure> {
+        let query: Vec<_> = location.map(|location| ("location", location.to_owned())).into_iter().collect();
+        self.get(&["vaults", project, "recovery-kit"], &query).await
     }
 
     /// `POST /v1/vaults/{project}/recovery-kit/confirm`.
-    pub async fn confirm_recovery_kit(&self, project: &str) -> Result<(), Failure> {
-        let request = self.http.post(self.url(&["vaults", project, "recovery-kit", "confirm"])?);
+    pub async fn confirm_recovery_kit(&self, project: &str, location: Option<&str>) -> Result<(), Failure> {
+        let url = self.url(&["vaults", project, "recovery-kit", "confirm"])?;
+        let request = self.http.post(url).query(&location.map(|location| ("location", location)).as_slice());
         self.send(request.timeout(ANSWER_WITHIN)).await.map(drop)
     }
 

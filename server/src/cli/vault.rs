@@ -28,7 +28,7 @@ use super::{
     session::Session,
 };
 
-use work::{CheckArguments, CopyArguments, PruneArguments, RepairArguments};
+use work::{CheckArguments, CopyArguments, PruneArguments, RepairArguments, Which};
 
 /// What `vault` can do.
 #[derive(Debug, Subcommand)]
@@ -86,9 +86,8 @@ pub struct AdoptArguments {
 /// Options of `vault recovery-kit`.
 #[derive(Debug, Args)]
 pub struct KitArguments {
-    /// The project that the vault belongs to
-    #[arg(value_name = "PROJECT")]
-    project: String,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// Runs one of them.
@@ -249,7 +248,8 @@ fn read(file: &PathBuf) -> Result<String, Failure> {
 
 async fn recovery_kit(session: &Session<'_>, arguments: KitArguments) -> Result<Ending, Failure> {
     let client = session.client()?;
-    let kit = client.recovery_kit(&arguments.project).await?;
+    let Which { project, location } = arguments.which;
+    let kit = client.recovery_kit(&project, location.as_deref()).await?;
     let output = session.output;
     if output.is_json() {
         output.json(&kit)?;
@@ -260,11 +260,20 @@ async fn recovery_kit(session: &Session<'_>, arguments: KitArguments) -> Result<
         "\nWhoever has this can read every checkpoint of the project. Keep it where this machine's end does not reach:\n\
          a password manager, or paper. It was not written to any file.",
     )?;
+    let vaults = client.vaults().await?;
+    for other in vaults.iter().filter(|vault| vault.project == kit.project && vault.location != kit.repository) {
+        output.note(format!(
+            "The project's {} at {} has a kit of its own: add --location {}",
+            other.role,
+            plain(&other.location),
+            plain(&other.location)
+        ))?;
+    }
     if !output.can_ask() || !output.is_terminal() {
         return Ok(Ending::Done);
     }
     if confirm::yes_or_no("Have you stored it in another place?", false).await? {
-        client.confirm_recovery_kit(&arguments.project).await?;
+        client.confirm_recovery_kit(&project, location.as_deref()).await?;
         output.note("Noted.")?;
     } else {
         output.note("The overview goes on asking until somebody has.")?;

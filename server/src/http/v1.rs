@@ -38,6 +38,13 @@ pub(super) struct ByName {
     name: Option<String>,
 }
 
+/// `?location=`: which of a project's vaults.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    location: Option<String>,
+}
+
 /// `?component=&limit=`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -212,16 +219,18 @@ pub(super) async fn recovery_kit(
     State(web): State<Web>,
     caller: Caller,
     Path(project): Path<String>,
+    Query(which): Query<Which>,
 ) -> Answer<RecoveryKit> {
-    Ok(axum::Json(web.actions().recovery_kit(&caller, &project).await?))
+    Ok(axum::Json(web.actions().recovery_kit(&caller, &project, which.location.as_deref()).await?))
 }
 
 pub(super) async fn confirm_recovery_kit(
     State(web): State<Web>,
     caller: Caller,
     Path(project): Path<String>,
+    Query(which): Query<Which>,
 ) -> Result<StatusCode, ApiError> {
-    web.actions().confirm_recovery_kit(&caller, &project).await?;
+    web.actions().confirm_recovery_kit(&caller, &project, which.location.as_deref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

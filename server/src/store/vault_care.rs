@@ -53,6 +53,9 @@ impl Store {
             if vault.role == VaultRole::Mirror && self.is_late(&vault).await? {
                 wants.push(behind(&vault));
             }
+            if vault.role == VaultRole::Mirror && !vault.recovery_kit_confirmed {
+                wants.push(kit(&vault));
+            }
         }
         Ok(wants)
     }
@@ -107,6 +110,16 @@ fn damaged(vault: &VaultView) -> Attention {
         action: "Read the check's log, look at the disk, back up now, then repair the vault".into(),
         href: "/activity".into(),
         urgent: true,
+    }
+}
+
+/// The primary one's is asked for with its project.
+fn kit(vault: &VaultView) -> Attention {
+    Attention {
+        message: format!("Nobody has confirmed to have the recovery kit of the mirror of {}", vault.project),
+        action: "Print it on the server's host, store it elsewhere, confirm it".into(),
+        href: format!("/projects/{}", vault.project),
+        urgent: false,
     }
 }
 

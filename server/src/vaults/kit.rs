@@ -3,16 +3,29 @@
 use holdfast_model::{id::CheckpointId, view::RecoveryKit};
 
 use super::{Vaults, VaultsError, blocking};
-use crate::store::ProjectRow;
+use crate::store::{ProjectRow, VaultRow};
 
 impl Vaults {
-    /// What is needed to read the project's vault without Holdfast. It is secret, and giving it is audited.
+    /// What is needed to read the project's primary vault without Holdfast. It is secret, and giving it is audited.
     ///
     /// # Errors
     /// [`VaultsError::None`] when the project has no vault yet; when it cannot be opened.
     pub async fn recovery_kit(&self, project: &ProjectRow, by: &str) -> Result<RecoveryKit, VaultsError> {
         let row = self.store.primary_vault(&project.id).await?;
         let row = row.filter(|row| row.ready).ok_or_else(|| VaultsError::None(project.name.clone()))?;
+        self.recovery_kit_of(project, row, by).await
+    }
+
+    /// The same for any vault of the project: each has a password of its own.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn recovery_kit_of(
+        &self,
+        project: &ProjectRow,
+        row: VaultRow,
+        by: &str,
+    ) -> Result<RecoveryKit, VaultsError> {
         let open = self.get(&row.id).await?;
         let password = self.password(&row)?;
         let (key_name, key_file) = blocking(open.vault, holdfast_vault::Vault::key_file).await?;
@@ -26,16 +39,6 @@ impl Vaults {
             key_name,
             key_file,
         })
-    }
-
-    /// Somebody has stored the recovery kit; audited.
-    ///
-    /// # Errors
-    /// [`VaultsError::None`] when the project has no vault yet.
-    pub async fn confirm_kit(&self, project: &ProjectRow, by: &str) -> Result<(), VaultsError> {
-        let row = self.store.primary_vault(&project.id).await?;
-        let row = row.ok_or_else(|| VaultsError::None(project.name.clone()))?;
-        Ok(self.store.confirm_kit(&row.id, by).await?)
     }
 }
 

@@ -7,8 +7,8 @@ use crate::{
     backend::{CheckpointPage, ComponentFacts},
     components::{
         copy::copyable,
-        layout::{bytes, facts, folded, moment, plain, section, table},
-        list,
+        layout::{ago, bytes, facts, folded, moment, plain, section, table},
+        list, word,
     },
     text,
 };
@@ -41,6 +41,28 @@ pub fn origin(page: &CheckpointPage) -> AnyView {
         }
     }
     facts(lines)
+}
+
+/// Where it lies, when it lies in more than one vault.
+pub fn copies(page: &CheckpointPage) -> AnyView {
+    let c = &page.checkpoint;
+    if c.copies.len() < 2 {
+        return ().into_any();
+    }
+    let rows = c
+        .copies
+        .iter()
+        .map(|copy| {
+            vec![
+                view! { <code>{copy.repository.clone()}</code> }.into_any(),
+                plain(copy.role.to_string()),
+                word::word(word::integrity_look(copy.integrity)),
+                copy.integrity_at.map_or_else(|| plain("not read back yet"), |at| ago(page.now, at)),
+            ]
+        })
+        .collect();
+    let columns = [("Vault", false), ("Role", false), ("Integrity", false), ("Read back", false)];
+    section("copies", "Copies", None, table("Copies of this checkpoint", &columns, rows))
 }
 
 /// Each component with its sizes.

@@ -42,6 +42,11 @@ fn head(view: &CheckpointView, now: OffsetDateTime) -> String {
     fact("By", format!("{}, trigger {}", plain(&view.created_by), view.trigger));
     fact("Size", format!("{} ({} stored)", view.size.display, size::display(view.size.stored)));
     fact("One moment", format!("all components held within {}", times::span(view.skew_ms)));
+    for copy in &view.copies {
+        let read = copy.integrity_at.map(|at| format!(", {}", times::ago(at, now))).unwrap_or_default();
+        let integrity = text::integrity(copy.integrity);
+        fact("Copy", format!("{} ({}, {integrity}{read})", plain(&copy.repository), copy.role));
+    }
     if !view.tags.is_empty() {
         fact("Tags", view.tags.iter().map(|tag| plain(tag)).collect::<Vec<_>>().join(", "));
     }

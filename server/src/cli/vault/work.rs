@@ -28,10 +28,10 @@ use super::{
 pub struct Which {
     /// The project that the vault belongs to
     #[arg(value_name = "PROJECT")]
-    project: String,
+    pub(super) project: String,
     /// One of its other vaults, by its place as `vault list` shows it [default: the primary one]
     #[arg(long, value_name = "LOCATION")]
-    location: Option<String>,
+    pub(super) location: Option<String>,
 }
 
 /// Options of `vault prune`.
