@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help build site demo clean-demo check test test-e2e figures bench screenshots clean
+.PHONY: help build site demo clean-demo check test test-e2e test-faults figures bench screenshots clean
 
 native := -p holdfast -p holdfast-model -p holdfast-vault -p holdfast-engine -p holdfast-app
 # Tools that .ci/install put into the tree come before the machine's own.
@@ -42,6 +42,12 @@ test: ## everything: lints, all tests, the built binary in a real browser, stock
 test-e2e: ## only the tests of the release binary; names select: make test-e2e only="restore browser"
 	@.ci/install
 	@.ci/test e2e $(only)
+
+test-faults: ## the vault's fault suite in its long form, about 15 minutes; its figures: server/vault/FAULTS.md
+	@.ci/install
+	rm -rf target/tmp/faults
+	HOLDFAST_FAULTS=full cargo test --locked -p holdfast-vault --test s3 --test prune_faults --test faults
+	HOLDFAST_FAULTS=report cargo test --locked -p holdfast-vault --test faults -- --exact figures
 
 figures: ## measure: checkpoints of the demo and of a 1 GB tree, beside stock restic
 	@.ci/install

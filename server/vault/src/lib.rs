@@ -56,7 +56,12 @@
 //! - No byte is given out whose blob's hash was not verified.
 //! - A list is whole or an error. A number read from the vault is bounded before anything is allocated by it.
 //! - Nothing is written outside of a restore's target, and nothing there is removed: it makes way into a trash.
+//! - What is promised rests on synced ground: a sync that failed is not tried again, and what others wrote is settled
+//!   before a seal or a prune relies on it ([`Backend::settle`]).
 //! - An error in any worker ends the writer; the first one is reported, and a seal is refused.
+//!
+//! `tests/faults` puts all of this to the test, call by call of [`Disk`]: lost power, failing calls, full disks, kill -9,
+//! stopped processes and damage. `make test-faults` runs its long form and writes the figures to `FAULTS.md`.
 
 mod archive;
 mod backend;

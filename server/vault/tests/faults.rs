@@ -27,5 +27,13 @@ mod stopped;
 mod support;
 #[path = "faults/tap.rs"]
 mod tap;
+#[path = "faults/target.rs"]
+mod target;
 #[path = "faults/victim.rs"]
 mod victim;
+
+/// Not a test: the last step of the long form.
+#[test]
+fn figures() {
+    report::put_together(&life::restics());
+}

@@ -3,6 +3,8 @@
 
 #[path = "support/memory.rs"]
 mod memory;
+#[path = "faults/report.rs"]
+mod report;
 #[path = "support/lib.rs"]
 mod support;
 
@@ -71,15 +73,16 @@ fn all_well(vault: &Vault, kept: &[(SnapshotId, Content)]) {
 }
 
 /// Lets each operation of a prune be the one, until a prune has fewer of them.
-fn at_every_operation(fault: fn(usize) -> Fault) {
+fn at_every_operation(part: &'static str, fault: fn(usize) -> Fault) {
     let memory = Memory::default();
     let kept = vault_in_use(&memory);
     let before = memory.state();
     let handle = memory.handle();
     let (pruning, looking) = (handle.open(), memory.open());
     let options = PruneOptions { expected_snapshots: kept.iter().map(|(id, _)| *id).collect(), ..at_once() };
-    let mut failed = 0;
+    let (mut failed, mut runs) = (0, 0);
     for at in 1.. {
+        runs = at;
         memory.set(&before);
         handle.fault(fault(at));
         let outcome = try_prune(&pruning, &options);
@@ -105,21 +108,27 @@ fn at_every_operation(fault: fn(usize) -> Fault) {
     }
     assert!(failed > 40, "{failed}");
     memory.restic_accepts();
+    let what = match part {
+        "prune-fails" => "every single operation on the storage fails once",
+        "prune-lost" => "every single one is done and said to have failed",
+        _ => "every single one is the last that works",
+    };
+    report::report(&report::Row { part, what: what.into(), count: runs });
 }
 
 #[test]
 fn each_operation_fails_once() {
-    at_every_operation(Fault::Fails);
+    at_every_operation("prune-fails", Fault::Fails);
 }
 
 #[test]
 fn each_answer_is_lost_once() {
-    at_every_operation(Fault::Lost);
+    at_every_operation("prune-lost", Fault::Lost);
 }
 
 #[test]
 fn each_operation_is_the_last_one() {
-    at_every_operation(Fault::Dead);
+    at_every_operation("prune-dies", Fault::Dead);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 mod faults;
 #[path = "s3/proxy.rs"]
 mod proxy;
+#[path = "faults/report.rs"]
+mod report;
 #[path = "support/lib.rs"]
 mod support;
 #[path = "s3/weed.rs"]

@@ -163,7 +163,7 @@ fn damage_is_found_and_never_restored() {
     memory.set(&sound);
     all_whole(&vault, &contents).unwrap();
     let kinds: Vec<String> = kinds.iter().map(|(word, count)| format!("{word} {count}")).collect();
-    report(Row {
+    report(&Row {
         part: "damage",
         what: format!(
             "damage to one file of any kind ({}): found by a check each time; {withheld} restores gave an error, all others \

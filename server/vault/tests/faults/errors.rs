@@ -1,10 +1,11 @@
 //! The n-th call to the disk fails, for n = 1, 2, 3 … until a run has fewer calls: a clean error or a run that did not
 //! need it, never a seal that is not there, and nothing that was sealed before is touched.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use holdfast_vault::{Error, LocalBackend, RestoreOptions, SnapshotId, SystemDisk, Vault};
+use holdfast_vault::{Disk, Error, LocalBackend, RestoreOptions, SnapshotId, SystemDisk, Vault};
 use rustix::io::Errno;
 
 use super::life::*;
@@ -28,11 +29,25 @@ enum Run {
     Prune,
     Restore,
     Check,
+    Copy,
     Open,
     Init,
 }
 
-/// A vault, a way to it that fails, and a place where it lies as a power cut would leave it.
+/// A vault and one to copy to, as one process sees them.
+struct Pair {
+    vault: Vault,
+    other: Vault,
+}
+
+impl Pair {
+    fn open(disk: &Arc<dyn Disk>, site: &Path) -> Pair {
+        let [vault, other] = ["vault", "other"].map(|name| open_on(disk.clone(), &site.join(name)).unwrap());
+        Pair { vault, other }
+    }
+}
+
+/// Two vaults, a way to them that fails, and a place where they lie as a power cut would leave them.
 struct Scene {
     room: tempfile::TempDir,
     image: Image,
@@ -41,47 +56,49 @@ struct Scene {
     next: Content,
     tap: Tap,
     /// By the way that fails, as a server keeps a vault open over many runs.
-    vault: Vault,
+    harmed: Pair,
     /// Straight to the disk.
-    clean: Vault,
-    /// To the vault without what was not synced.
-    cut: Vault,
+    clean: Pair,
+    /// To those without what was not synced.
+    cut: Pair,
 }
 
 impl Scene {
     fn new(rng: &mut Rng) -> Scene {
         let room = room();
-        let path = room.path().join("vault");
-        let (mut contents, kept) = vault_in_use(&path, rng);
-        let image = Image::of(&path);
-        image.put_back(&path);
-        image.put_back(&room.path().join("cut"));
+        let [site, cut] = ["site", "cut"].map(|name| room.path().join(name));
+        fs::create_dir(&site).unwrap();
+        let (mut contents, kept) = vault_in_use(&site.join("vault"), rng);
         let next = changed(rng, &contents["base-0"]);
         contents.insert("next".into(), next.clone());
+        put(&init(&site.join("other")), "next", &next).unwrap();
+        let image = Image::of(&site);
+        image.put_back(&site);
+        image.put_back(&cut);
         let tap = Tap::default();
-        let vault = open_on(Arc::new(tap.clone()), &path).unwrap();
-        let clean = open_on(Arc::new(SystemDisk), &path).unwrap();
-        let cut = open_on(Arc::new(SystemDisk), &room.path().join("cut")).unwrap();
-        Scene { room, image, contents, kept, next, tap, vault, clean, cut }
+        let harmed = Pair::open(&(Arc::new(tap.clone()) as Arc<dyn Disk>), &site);
+        let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
+        let (clean, cut) = (Pair::open(&disk, &site), Pair::open(&disk, &cut));
+        Scene { room, image, contents, kept, next, tap, harmed, clean, cut }
     }
 
-    fn path(&self) -> PathBuf {
-        self.room.path().join("vault")
+    fn site(&self) -> PathBuf {
+        self.room.path().join("site")
     }
 
     /// Gives the snapshot that was sealed, if one was.
     fn run(&self, run: Run) -> Result<Option<SnapshotId>, Error> {
         match run {
-            Run::Create => put(&self.vault, "next", &self.next).map(Some),
-            Run::Forget => self.vault.forget(&self.kept[0]).map(|()| None),
-            Run::Prune => match prune(&self.vault)?.stopped {
+            Run::Create => put(&self.harmed.vault, "next", &self.next).map(Some),
+            Run::Forget => self.harmed.vault.forget(&self.kept[0]).map(|()| None),
+            Run::Prune => match prune(&self.harmed.vault)?.stopped {
                 None => Ok(None),
                 Some(stopped) => panic!("a prune that nobody stopped: {stopped:?}"),
             },
             Run::Restore => {
                 let target = tempfile::tempdir_in(self.room.path()).unwrap();
-                let snapshot = self.vault.snapshot(&self.kept[1])?;
-                let restored = self.vault.restore(&snapshot.tree, target.path(), RestoreOptions::default())?;
+                let snapshot = self.harmed.vault.snapshot(&self.kept[1])?;
+                let restored = self.harmed.vault.restore(&snapshot.tree, target.path(), RestoreOptions::default())?;
                 let wrong = differences(target.path(), &self.contents[&snapshot.tags[0]]);
                 match restored.problems.first() {
                     None => assert_eq!(wrong, Vec::<String>::new(), "restored silently"),
@@ -91,19 +108,23 @@ impl Scene {
             }
             Run::Check => {
                 let scope = holdfast_vault::CheckScope::AllData;
-                let report = self.vault.check(scope, &Default::default(), &Default::default())?;
+                let report = self.harmed.vault.check(scope, &Default::default(), &Default::default())?;
                 match report.problems.first() {
                     None => Ok(None),
                     Some(problem) => Err(Error::Refused(problem.what.clone())),
                 }
             }
-            Run::Open => open_on(Arc::new(self.tap.clone()), &self.path()).map(|_| None),
+            Run::Copy => {
+                let mut last = None;
+                copy(&self.harmed.vault, &self.harmed.other, &self.kept, &mut |id| last = Some(*id)).map(|()| last)
+            }
+            Run::Open => open_on(Arc::new(self.tap.clone()), &self.site().join("vault")).map(|_| None),
             Run::Init => self.init(Arc::new(self.tap.clone())).map(|()| None),
         }
     }
 
     /// A second vault beside the first.
-    fn init(&self, disk: Arc<dyn holdfast_vault::Disk>) -> Result<(), Error> {
+    fn init(&self, disk: Arc<dyn Disk>) -> Result<(), Error> {
         let backend = LocalBackend::create_on(disk, self.room.path().join("above/new"))?;
         Vault::init(Arc::new(backend), &password(), options()).map(drop)
     }
@@ -111,8 +132,8 @@ impl Scene {
     /// Lets the n-th call of a run fail. Gives whether there was such a call, and whether the run failed.
     fn at(&self, run: Run, fault: &(&str, Which, Harm), number: usize, thorough: bool) -> (bool, bool) {
         let about = format!("{run:?}, {} at call {number}", fault.0);
-        self.image.put_back(&self.path());
-        let _ = std::fs::remove_dir_all(self.room.path().join("above"));
+        self.image.put_back(&self.site());
+        let _ = fs::remove_dir_all(self.room.path().join("above"));
         self.tap.take_log();
         self.tap.plan(fault.1.clone(), number, fault.2);
         let outcome = self.run(run);
@@ -129,36 +150,45 @@ impl Scene {
         self.holds(run, &outcome, &self.clean, &about);
         // What was said to be durable is there when the power goes now.
         if fault.0 == "failed sync" || thorough {
-            let mut platter = Platter::with(&self.path(), self.image.files());
+            let mut platter = Platter::with(&self.site(), self.image.files());
             self.tap.take_log().iter().for_each(|step| platter.apply(step));
             let left = platter.cut(&mut Rng::seeded(0), 0);
             let cut = self.room.path().join("cut");
-            lay_down(&left, &self.path(), &cut);
+            lay_down(&left, &self.site(), &cut);
             // Their process would be gone, and here it is this one.
-            remove_locks(&cut);
+            remove_locks(&cut.join("vault"));
+            remove_locks(&cut.join("other"));
             self.holds(run, &outcome, &self.cut, &format!("{about}, and no power"));
         }
         // Running again, over the same open vault, is all that is needed.
         let is_done = match run {
             Run::Init => outcome.is_ok(),
-            Run::Forget => self.clean.snapshot(&self.kept[0]).is_err(),
+            Run::Forget => self.clean.vault.snapshot(&self.kept[0]).is_err(),
             _ => false,
         };
         if !is_done {
             self.run(run).unwrap_or_else(|error| panic!("{about}: the next run: {error}"));
-            all_whole(&self.clean, &self.contents).unwrap_or_else(|error| panic!("{about}: in the end: {error}"));
+            for vault in [&self.clean.vault, &self.clean.other] {
+                all_whole(vault, &self.contents).unwrap_or_else(|error| panic!("{about}: in the end: {error}"));
+            }
         }
         (harmed, outcome.is_err())
     }
 
     /// All is whole; what was there before is there, and what was sealed.
-    fn holds(&self, run: Run, outcome: &Result<Option<SnapshotId>, Error>, vault: &Vault, about: &str) {
-        let there = all_whole(vault, &self.contents).unwrap_or_else(|error| panic!("{about}: {error}"));
+    fn holds(&self, run: Run, outcome: &Result<Option<SnapshotId>, Error>, pair: &Pair, about: &str) {
+        let whole = |vault: &Vault| all_whole(vault, &self.contents).unwrap_or_else(|error| panic!("{about}: {error}"));
+        let (there, copies) = (whole(&pair.vault), whole(&pair.other));
+        assert!(!copies.is_empty(), "{about}: the other vault's snapshot is lost");
+
         for (number, id) in self.kept.iter().enumerate() {
             let may_be_gone = run == Run::Forget && number == 0;
             assert!(may_be_gone || there.contains(id), "{about}: {id} is lost");
         }
         match outcome {
+            Ok(Some(last)) if run == Run::Copy => {
+                assert!(copies.contains(last) && copies.len() == 3, "{about}: a copy that is not there");
+            }
             Ok(Some(sealed)) => assert!(there.contains(sealed), "{about}: a seal that is not there"),
             Ok(None) if run == Run::Forget => assert!(!there.contains(&self.kept[0]), "{about}: it is not gone"),
             Ok(None) => {}
@@ -173,14 +203,14 @@ fn the_nth_call_fails() {
     let scene = Scene::new(&mut rng);
     let mut runs = 0;
     let mut said = Vec::new();
-    for run in [Run::Create, Run::Prune, Run::Forget, Run::Restore, Run::Check, Run::Open, Run::Init] {
+    for run in [Run::Create, Run::Prune, Run::Forget, Run::Restore, Run::Check, Run::Copy, Run::Open, Run::Init] {
         let (mut calls, mut failed) = (0, 0);
         for fault in &FAULTS {
             // The short form takes every few calls, another few with each fault.
             let short = match run {
                 Run::Forget => 1,
                 Run::Restore => 2,
-                Run::Create | Run::Prune | Run::Check => 8,
+                Run::Create | Run::Prune | Run::Check | Run::Copy => 12,
                 // A new key costs a tenth of a second.
                 Run::Open => 3,
                 Run::Init => 60,
@@ -188,7 +218,7 @@ fn the_nth_call_fails() {
             let stride = many(short, if run == Run::Init { 6 } else { 1 });
             let mut number = 1 + rng.below(stride);
             loop {
-                let (harmed, error) = scene.at(run, fault, number, number % 5 == 0);
+                let (harmed, error) = scene.at(run, fault, number, number.is_multiple_of(5));
                 runs += 1;
                 failed += usize::from(error);
                 calls = calls.max(number);
@@ -201,7 +231,7 @@ fn the_nth_call_fails() {
         assert!(failed > 1, "{run:?}: only {failed} of its faults were felt");
         said.push(format!("{run:?} {calls}").to_lowercase());
     }
-    report(Row {
+    report(&Row {
         part: "errors",
         what: format!(
             "the n-th call to the vault's disk fails, n = 1, 2, 3 … until a run passes (calls of a run: {}) × {}; then \

@@ -10,33 +10,40 @@ use super::victim::{Site, Victim, WORKS, Work};
 
 /// What the victim left must be in order, and the next run must go on by itself.
 fn look(site: &Site, work: Work, victim: Victim, about: &str, with_restic: Option<usize>) {
-    let (sealed, refused) = victim.end();
-    assert_eq!(refused, None, "{about}");
+    let end = victim.end();
+    assert_eq!(end.refused, None, "{about}");
     let failed = |error: String| -> ! { panic!("{about}: {error}") };
     // It left its lock; that process is gone.
-    site.vault.remove_dead_locks().unwrap_or_else(|error| failed(error.to_string()));
+    for vault in [&site.vault, &site.other] {
+        vault.remove_dead_locks().unwrap_or_else(|error| failed(error.to_string()));
+    }
     let there = all_whole(&site.vault, &site.contents).unwrap_or_else(|error| failed(error));
-    for (number, id) in site.kept.iter().chain(&sealed).enumerate() {
+    for (number, id) in site.kept.iter().chain(&end.sealed).enumerate() {
         let may_be_gone = work == Work::Forget && number == 0;
         assert!(may_be_gone || there.contains(id), "{about}: {id} is lost");
     }
-    let strays: Vec<_> = Image::of(&site.path())
-        .files()
-        .filter(|(path, bytes)| bytes.is_some() && path.file_name().unwrap().len() != 64 && !path.ends_with("config"))
-        .map(|(path, _)| path.clone())
-        .collect();
-    assert_eq!(strays, Vec::<std::path::PathBuf>::new(), "{about}: remains");
+    let copies = all_whole(&site.other, &site.contents).unwrap_or_else(|error| failed(format!("the copy: {error}")));
+    assert!(!copies.is_empty() && end.copied.iter().all(|id| copies.contains(id)), "{about}: {copies:?} {end:?}");
+    let touched = if work == Work::Copy { site.other_path() } else { site.path() };
+    let image = Image::of(&touched);
+    let files = image.files().filter(|(path, bytes)| bytes.is_some() && !path.ends_with("config"));
+    let strays: Vec<_> = files.map(|(path, _)| path).filter(|path| path.file_name().unwrap().len() != 64).collect();
+    assert_eq!(strays, Vec::<&std::path::PathBuf>::new(), "{about}: remains");
     if let Some(restic) = with_restic {
         let restics = restics();
-        restic_accepts(&restics[restic % restics.len()], &site.path()).unwrap_or_else(|error| failed(error));
+        restic_accepts(&restics[restic % restics.len()], &touched).unwrap_or_else(|error| failed(error));
     }
     if work != Work::Forget || there.contains(&site.kept[0]) {
-        site.work(work, &site.vault).unwrap_or_else(|error| failed(format!("the next run: {error}")));
+        site.work(work).unwrap_or_else(|error| failed(format!("the next run: {error}")));
     }
     if work == Work::Restore {
         let snapshot = site.vault.snapshot(&site.kept[1]).unwrap();
         let wrong = differences(&site.room.path().join("target"), &site.contents[&snapshot.tags[0]]);
         assert_eq!(wrong, Vec::<String>::new(), "{about}: the next restore");
+    }
+    if work == Work::Copy {
+        let copies = all_whole(&site.other, &site.contents).unwrap_or_else(|error| failed(format!("copied: {error}")));
+        assert_eq!(copies.len(), 1 + site.kept.len(), "{about}: the next copy");
     }
     all_whole(&site.vault, &site.contents).unwrap_or_else(|error| failed(format!("in the end: {error}")));
 }
@@ -72,10 +79,10 @@ fn killed_at_every_point() {
         let about = format!("{work:?}, {harm:?} at {name}, number {number}");
         look(&site, *work, victim, &about, (n % many(40, 6) == 0).then_some(*n));
     }
-    report(Row {
-        part: "kill",
+    report(&Row {
+        part: "kill-points",
         what: format!(
-            "kill -9 at {} named calls of create, prune, forget and restore: first, middle, last",
+            "at {} named calls of create, prune, forget, restore and copy: first, middle, last; some in mid-write",
             named.len()
         ),
         count: chosen.len(),
@@ -97,7 +104,7 @@ fn killed_at_any_moment() {
     }
     for n in 0..kills {
         // Creates and prunes have more to lose.
-        let which = [0, 1, 0, 1, 3, 0, 1, 2, 0, 3][n % 10];
+        let which = [0, 1, 4, 0, 1, 3, 4, 0, 1, 2][n % 10];
         let work = WORKS[which];
         site.put_back();
         let mut victim = site.start(work, &Which::Every, 0, Harm::Kill);
@@ -105,9 +112,9 @@ fn killed_at_any_moment() {
         victim.child.kill().unwrap();
         look(&site, work, victim, &format!("{work:?}, killed from outside, {n}"), (n % 12 == 0).then_some(n / 12));
     }
-    report(Row {
-        part: "kill",
-        what: "kill -9 from outside at random moments of create, prune, forget and restore".into(),
+    report(&Row {
+        part: "kill-moments",
+        what: "from outside, at random moments of create, prune, forget, restore and copy".into(),
         count: kills,
     });
 }

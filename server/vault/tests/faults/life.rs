@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_vault::{
-    Cancel, CheckScope, Chunking, Disk, Error, LocalBackend, Meter, Node, PruneOptions, PruneReport, RestoreOptions,
-    Snapshot, SnapshotDraft, SnapshotId, Source, Vault, VaultOptions, Writer,
+    Cancel, CheckScope, Chunking, CopyOptions, Disk, Error, LocalBackend, Meter, Node, PruneOptions, PruneReport,
+    RestoreOptions, Snapshot, SnapshotDraft, SnapshotId, Source, Vault, VaultOptions, Writer,
 };
 use time::OffsetDateTime;
 
+use super::report::is_full;
 use super::support::{PASSWORD, draft, options, password};
 
 /// Relative paths and bytes of all files of a snapshot.
@@ -62,11 +63,6 @@ impl Rng {
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
-}
-
-/// Whether this is the long form.
-pub fn is_full() -> bool {
-    std::env::var("HOLDFAST_FAULTS").is_ok_and(|form| form == "full")
 }
 
 pub fn many(short: usize, full: usize) -> usize {
@@ -147,6 +143,18 @@ pub fn archive(vault: &Vault, tag: &str, source: &Path) -> Result<SnapshotId, Er
     let archived = writer.archive(&Source::new(source), &Meter::new())?;
     assert_eq!(archived.skipped, []);
     tagged(archived.node, writer, tag)
+}
+
+/// Copies snapshots; `each` hears the ids of those that are there.
+pub fn copy(from: &Vault, to: &Vault, wanted: &[SnapshotId], each: &mut dyn FnMut(&SnapshotId)) -> Result<(), Error> {
+    let (options, cancel, meter) = (CopyOptions::default(), Cancel::new(), Meter::new());
+    let report = from.copy_to(to, wanted, &options, &cancel, &meter, &mut |_, there| each(there))?;
+    let problem = report.damaged.iter().flat_map(|(_, problems)| problems).next();
+    problem.map_or(Ok(()), |problem| Err(Error::Refused(problem.what.clone())))
+}
+
+pub fn init(path: &Path) -> Vault {
+    Vault::init(Arc::new(LocalBackend::create(path).unwrap()), &password(), options()).unwrap()
 }
 
 pub fn prune_options() -> PruneOptions {
@@ -241,7 +249,7 @@ impl Image {
         fn walk(dir: &Path, root: &Path, found: &mut Vec<(PathBuf, Option<Vec<u8>>)>) {
             let entries: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
             let relative = dir.strip_prefix(root).unwrap().to_owned();
-            if !entries.is_empty() || !relative.starts_with("data") {
+            if !entries.is_empty() || !relative.parent().is_some_and(|above| above.ends_with("data")) {
                 found.push((relative, None));
             }
             for path in entries {
@@ -275,8 +283,7 @@ impl Image {
 /// A vault with everything that a prune can meet: packs in use, partly in use and in no use, marked ones whose grace is
 /// over, remains that no index names, many small index files. Gives what must survive.
 pub fn vault_in_use(path: &Path, rng: &mut Rng) -> (Contents, Vec<SnapshotId>) {
-    let backend = Arc::new(LocalBackend::create(path).unwrap());
-    let vault = Vault::init(backend, &password(), options()).unwrap();
+    let vault = init(path);
     let mut contents = Contents::new();
     let mut add = |vault: &Vault, rng: &mut Rng, of: Option<&Content>| {
         let tag = format!("base-{}", contents.len());

@@ -1,5 +1,5 @@
 //! Lost power: what a vault did to its disk is replayed up to any point, what was not synced is dropped or torn, and all
-//! that was sealed by then must be there.
+//! that was sealed or copied by then must be there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use holdfast_vault::{LocalBackend, SnapshotId, SystemDisk, Vault};
+use holdfast_vault::{Disk, LocalBackend, SnapshotId, SystemDisk, Vault};
 
 use super::life::*;
 use super::platter::Platter;
@@ -26,97 +26,119 @@ struct Story {
 #[derive(Default)]
 struct Promise {
     must: BTreeSet<SnapshotId>,
+    /// In the vault that is copied to.
+    copied: BTreeSet<SnapshotId>,
     gone: BTreeSet<SnapshotId>,
     doing: String,
 }
 
-fn open(tap: &Tap, path: &Path) -> Vault {
-    open_on(Arc::new(tap.clone()), path).unwrap()
+/// One process's view: it may die in the middle, and another one goes on.
+struct Process {
+    tap: Tap,
+    vault: Vault,
+    /// What is copied to.
+    other: Vault,
 }
 
-/// The vault is made; then there are backups, prunes and snapshots that are forgotten, some of which die in the middle,
-/// and others go on.
+/// None of the directories above them exists in the beginning.
+const VAULT: &str = "above/more/vault";
+const OTHER: &str = "above/other";
+
+impl Process {
+    fn start(tap: Tap, root: &Path) -> Process {
+        let [vault, other] = [VAULT, OTHER].map(|path| open_on(Arc::new(tap.clone()), &root.join(path)).unwrap());
+        Process { tap, vault, other }
+    }
+
+    /// Another process goes on, and finds out that this one is dead.
+    fn replaced(self, root: &Path) -> Process {
+        let next = Process::start(self.tap.another(), root);
+        for path in [VAULT, OTHER] {
+            for lock in fs::read_dir(root.join(path).join("locks")).unwrap() {
+                Disk::remove(&next.tap, &lock.unwrap().path()).unwrap();
+            }
+        }
+        next
+    }
+}
+
+/// Two vaults are made; then there are backups, prunes, copies, and snapshots that are forgotten. Some of it dies in the
+/// middle, and another process goes on.
 fn story(rng: &mut Rng, days: usize) -> Story {
     let room = room();
-    // None of the directories above exists yet.
-    let path = room.path().join("above/more/vault");
+    let root = room.path();
     let tap = Tap::default();
     tap.mark("init");
-    let backend = LocalBackend::create_on(Arc::new(tap.clone()), &path).unwrap();
-    let mut vault = Vault::init(Arc::new(backend), &password(), options()).unwrap();
-    let mut process = tap.clone();
+    for path in [VAULT, OTHER] {
+        let backend = LocalBackend::create_on(Arc::new(tap.clone()), root.join(path)).unwrap();
+        Vault::init(Arc::new(backend), &password(), options()).unwrap();
+    }
+    let mut process = Process::start(tap.another(), root);
     let mut contents = Contents::new();
     let mut last = content(rng, 3);
     let mut there: Vec<SnapshotId> = Vec::new();
     for day in 0..days {
         let dies = rng.chance(35);
         if dies {
-            process.plan(Which::Every, 1 + rng.below(45), Harm::Dead);
+            process.tap.plan(Which::Every, 1 + rng.below(45), Harm::Dead);
         }
         let tag = format!("day-{day}");
-        match rng.below(10) {
-            0..=4 => {
+        match rng.below(12) {
+            0..5 => {
                 // Sometimes the very same again: nothing but a snapshot is written.
                 if !rng.chance(30) {
                     last = changed(rng, &last);
                 }
                 contents.insert(tag.clone(), last.clone());
                 tap.mark("create");
-                if let Ok(id) = put(&vault, &tag, &last) {
+                if let Ok(id) = put(&process.vault, &tag, &last) {
                     tap.mark(format!("sealed {id}"));
                     there.push(id);
                 }
             }
-            5..=6 if there.len() > 1 => {
+            5..7 if there.len() > 1 => {
                 let id = there.remove(rng.below(there.len()));
                 tap.mark(format!("forget {id}"));
-                if vault.forget(&id).is_ok() {
+                if process.vault.forget(&id).is_ok() {
                     tap.mark(format!("forgotten {id}"));
                 }
             }
-            7 => two_at_once(&tap, &vault, &path, &tag, &last, &mut contents, &mut there),
+            7 => {
+                let tags = [format!("{tag}-a"), format!("{tag}-b")];
+                tags.iter().for_each(|tag| drop(contents.insert(tag.clone(), last.clone())));
+                there.extend(two_at_once(&tap, &process.vault, root, &tags, &last));
+            }
+            8..10 => {
+                tap.mark("copy");
+                let mut each = |id: &SnapshotId| tap.mark(format!("copied {id}"));
+                let _ = copy(&process.vault, &process.other, &there, &mut each);
+            }
             _ => {
                 tap.mark("prune");
-                let _ = prune(&vault);
+                let _ = prune(&process.vault);
             }
         }
-        if process.heal() || dies {
-            // Another process goes on, and finds out that the first one is dead.
-            process = tap.another();
-            vault = open(&process, &path);
-            for lock in fs::read_dir(path.join("locks")).unwrap() {
-                holdfast_vault::Disk::remove(&process, &lock.unwrap().path()).unwrap();
-            }
+        if dies {
+            process = process.replaced(root);
         }
     }
-    Story { root: room.path().to_owned(), steps: tap.take_log(), contents }
+    Story { root: root.to_owned(), steps: tap.take_log(), contents }
 }
 
 /// Two processes put in the same new content at the same time, each relying on what the other has just written.
-fn two_at_once(
-    tap: &Tap,
-    vault: &Vault,
-    path: &Path,
-    tag: &str,
-    last: &Content,
-    contents: &mut Contents,
-    there: &mut Vec<SnapshotId>,
-) {
-    let other = open(&tap.another(), path);
+fn two_at_once(tap: &Tap, vault: &Vault, root: &Path, tags: &[String; 2], content: &Content) -> Vec<SnapshotId> {
+    let other = open_on(Arc::new(tap.another()), &root.join(VAULT)).unwrap();
     tap.mark("create");
-    let tags = [format!("{tag}-a"), format!("{tag}-b")];
-    tags.iter().for_each(|tag| drop(contents.insert(tag.clone(), last.clone())));
-    let sealed = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let threads = [(vault, &tags[0]), (&other, &tags[1])].map(|(vault, tag)| {
             scope.spawn(move || {
-                let id = put(vault, tag, last).ok()?;
+                let id = put(vault, tag, content).ok()?;
                 tap.mark(format!("sealed {id}"));
                 Some(id)
             })
         });
-        threads.map(|thread| thread.join().unwrap())
-    });
-    there.extend(sealed.into_iter().flatten());
+        threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+    })
 }
 
 fn promise(steps: &[Step]) -> Promise {
@@ -124,13 +146,14 @@ fn promise(steps: &[Step]) -> Promise {
     for step in steps {
         let Step::Mark(mark) = step else { continue };
         match mark.split_once(' ') {
+            Some(("copied", id)) => drop(promise.copied.insert(id.parse().unwrap())),
             Some(("sealed", id)) => drop(promise.must.insert(id.parse().unwrap())),
             // From here on it may be there or not.
             Some(("forget", id)) => drop(promise.must.remove(&id.parse().unwrap())),
             Some(("forgotten", id)) => drop(promise.gone.insert(id.parse().unwrap())),
             _ => {}
         }
-        if !mark.starts_with("sealed") && !mark.starts_with("forgotten") {
+        if !["sealed", "copied", "forgotten"].iter().any(|word| mark.starts_with(word)) {
             promise.doing = mark.split(' ').next().unwrap().to_owned();
         }
     }
@@ -153,18 +176,11 @@ fn after_the_cut(story: &Story, at: usize, rng: &mut Rng, with_restic: bool) -> 
             Some(file) => fs::write(to, &file.bytes).unwrap(),
         }
     }
-    let path = room.path().join("above/more/vault");
     let promise = promise(&story.steps[..at]);
     let mut contents = story.contents.clone();
-    let vault = match open_on(Arc::new(SystemDisk), &path) {
-        Ok(vault) => vault,
-        Err(error) if promise.doing != "init" => return Err(format!("it does not open: {error}")),
-        // Nothing was promised yet; beginning again is all that is needed.
-        Err(_) => {
-            let backend = LocalBackend::create(&path).map_err(|error| error.to_string())?;
-            Vault::init(Arc::new(backend), &password(), options()).map_err(|error| format!("init: {error}"))?
-        }
-    };
+    let path = room.path().join(VAULT);
+    let vault = open_or_begin(&path, &promise)?;
+    let other = open_or_begin(&room.path().join(OTHER), &promise)?;
     vault.remove_dead_locks().map_err(|error| error.to_string())?;
     let there: BTreeSet<SnapshotId> = all_whole(&vault, &contents)?.into_iter().collect();
     if let Some(lost) = promise.must.difference(&there).next() {
@@ -172,6 +188,10 @@ fn after_the_cut(story: &Story, at: usize, rng: &mut Rng, with_restic: bool) -> 
     }
     if let Some(back) = promise.gone.intersection(&there).next() {
         return Err(format!("snapshot {back} was forgotten and is back"));
+    }
+    let copies = all_whole(&other, &contents).map_err(|error| format!("copies: {error}"))?;
+    if let Some(lost) = promise.copied.iter().find(|id| !copies.contains(id)) {
+        return Err(format!("snapshot {lost} was copied and is lost"));
     }
     // The next runs need nothing else.
     let next = match contents.values().last() {
@@ -187,6 +207,8 @@ fn after_the_cut(story: &Story, at: usize, rng: &mut Rng, with_restic: bool) -> 
         }
     }
     let now = all_whole(&vault, &contents)?;
+    copy(&vault, &other, &now, &mut |_| ()).map_err(|error| format!("the next copy: {error}"))?;
+    all_whole(&other, &contents).map_err(|error| format!("the next copies: {error}"))?;
     if now.len() != there.len() + 1 {
         return Err(format!("{} snapshots became {}", there.len() + 1, now.len()));
     }
@@ -196,15 +218,28 @@ fn after_the_cut(story: &Story, at: usize, rng: &mut Rng, with_restic: bool) -> 
     Ok(promise.doing)
 }
 
+/// Nothing is promised as long as a vault is being made: beginning again is all that is needed.
+fn open_or_begin(path: &Path, promise: &Promise) -> Result<Vault, String> {
+    match open_on(Arc::new(SystemDisk), path) {
+        Ok(vault) => Ok(vault),
+        Err(error) if promise.doing != "init" => Err(format!("{} does not open: {error}", path.display())),
+        Err(_) => {
+            let backend = LocalBackend::create(path).map_err(|error| error.to_string())?;
+            Vault::init(Arc::new(backend), &password(), options()).map_err(|error| format!("init: {error}"))
+        }
+    }
+}
+
 #[test]
 fn lost_power() {
     let mut rng = Rng::new(1);
     let (stories, cuts) = (many(4, 50), many(10, 24));
-    let counts = ["init", "create", "forget", "prune"].map(|word| (word, AtomicUsize::new(0)));
-    let mut sealed = 0;
+    let counts = ["init", "create", "forget", "prune", "copy"].map(|word| (word, AtomicUsize::new(0)));
+    let (mut sealed, mut copied) = (0, 0);
     for number in 0..stories {
         let story = story(&mut rng, 14);
-        sealed += promise(&story.steps).must.len();
+        let promised = promise(&story.steps);
+        (sealed, copied) = (sealed + promised.must.len(), copied + promised.copied.len());
         // Half of the cuts come directly behind something that was promised.
         let marks: Vec<usize> =
             (1..=story.steps.len()).filter(|at| matches!(story.steps[at - 1], Step::Mark(_))).collect();
@@ -240,11 +275,11 @@ fn lost_power() {
     }
     let counted: Vec<String> =
         counts.iter().map(|(word, count)| format!("{word} {}", count.load(Ordering::Relaxed))).collect();
-    report(Row {
-        part: "lost power",
+    report(&Row {
+        part: "power",
         what: format!(
-            "the disk's own operations replayed up to a point, what was not synced dropped or torn: {stories} stories, \
-             {sealed} seals; cut during {}",
+            "the vault's own calls to its disk replayed up to a point, what was not synced dropped or torn, in {stories} \
+             stories with {sealed} seals and {copied} copies that had to last; cut during {}",
             counted.join(", ")
         ),
         count: stories * cuts,

@@ -1,29 +1,111 @@
-//! `FAULTS.md`: what the long form tried, and what it found. Only the long form writes it, when its last part is done.
+//! `FAULTS.md`: what the long form tried, and what it found. Each part leaves a row when it has passed; when all are
+//! there, `make test-faults` has them put together.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
-use std::time::Instant;
 
-use super::life::is_full;
+use time::OffsetDateTime;
 
-/// The parts, in the order in which they are told.
-const PARTS: [(&str, &str); 1] = [("lost power", "Lost power")];
+/// The rows, in the order in which they are told.
+const ROWS: [(&str, &str); 13] = [
+    ("power", "Lost power"),
+    ("errors", "The n-th call fails"),
+    ("target", "The n-th call fails, restore's target"),
+    ("space", "Full disk"),
+    ("kill-points", "kill -9 at a call"),
+    ("kill-moments", "kill -9 at any moment"),
+    ("stopped-writer", "A writer stands still"),
+    ("stopped-prune", "A prune stands still"),
+    ("prune-fails", "Prune, storage fails"),
+    ("prune-lost", "Prune, answer lost"),
+    ("prune-dies", "Prune, storage gone"),
+    ("damage", "Damage"),
+    ("s3", "S3"),
+];
 
 /// What one part of the suite did. It only gets here if nothing was lost, changed or wrong.
 pub struct Row {
+    /// One of `ROWS`.
     pub part: &'static str,
     pub what: String,
     pub count: usize,
 }
 
-static ROWS: Mutex<BTreeMap<&'static str, Vec<Row>>> = Mutex::new(BTreeMap::new());
+fn form() -> String {
+    std::env::var("HOLDFAST_FAULTS").unwrap_or_default()
+}
 
-pub fn report(row: Row) {
+/// Whether this is the long form.
+pub fn is_full() -> bool {
+    form() == "full"
+}
+
+/// Where the rows lie until they are put together.
+fn rows() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults")
+}
+
+pub fn report(row: &Row) {
+    assert!(ROWS.iter().any(|(part, _)| *part == row.part), "{}", row.part);
     println!("{}: {} × {}", row.part, row.count, row.what);
-    let mut rows = ROWS.lock().unwrap();
-    rows.entry(row.part).or_default().push(row);
+    if is_full() {
+        fs::create_dir_all(rows()).unwrap();
+        fs::write(rows().join(row.part), format!("{}\n{}", row.count, row.what)).unwrap();
+    }
+}
+
+/// First line of what a program says.
+fn said(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().next().unwrap_or("not there").trim().to_owned()
+}
+
+fn machine() -> String {
+    let find = |file: &str, key: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();
+        line.split(':').nth(1).unwrap_or_default().trim().to_owned()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (processor, memory) = (find("/proc/cpuinfo", "model name"), find("/proc/meminfo", "MemTotal"));
+    format!("{cores} cores of {processor}, {memory} of memory, Linux {}", said("uname", &["-r"]))
+}
+
+/// Puts the figures together: the last step of `make test-faults`, and else nothing.
+pub fn put_together(restics: &[PathBuf]) {
+    if form() != "report" {
+        return;
+    }
+    let mut table = String::new();
+    for (part, title) in ROWS {
+        let row = fs::read_to_string(rows().join(part)).unwrap_or_else(|_| panic!("{part} has not passed"));
+        let (count, what) = row.split_once('\n').unwrap();
+        writeln!(table, "| {title} | {what} | {count} | 0 | 0 | 0 |").unwrap();
+    }
+    let restics: Vec<String> = restics
+        .iter()
+        .map(|restic| said(restic.to_str().unwrap(), &["version"]))
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    let text = format!(
+        "# What the vault was put through\n\n\
+         Written by `make test-faults`, never by hand; a part that finds anything fails, and then nothing is written. The \
+         short form of all of it runs in `make test`.\n\n\
+         - {date}, commit {commit}\n- {machine}\n- {rustc}; looked at by {restics} too\n- seed {seed}\n\n\
+         | fault | what | times | lost | changed | wrong |\n|---|---|---:|---:|---:|---:|\n{table}\n\
+         *Lost*: a sealed snapshot that is not there. *Changed*: one that does not restore bit for bit, or whose check of \
+         all data is not clean. *Wrong*: a seal that is not there, an error that is not said to be what it is, a next run \
+         that needs help, bytes that are given out and are not those that were put in.\n",
+        date = OffsetDateTime::now_utc().date(),
+        commit = said("git", &["rev-parse", "--short", "HEAD"]),
+        machine = machine(),
+        rustc = said("rustc", &["--version"]),
+        restics = restics.join(" and "),
+        seed = std::env::var("HOLDFAST_SEED").unwrap_or_else(|_| "20261121".into()),
+    );
+    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("FAULTS.md"), text).unwrap();
 }

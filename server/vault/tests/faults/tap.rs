@@ -160,8 +160,8 @@ impl Tap {
         if counts {
             own.seen += 1;
         }
-        let dead = harm == Harm::Dead && own.seen >= number;
-        if !dead && !(counts && own.seen == number) {
+        let comes = if harm == Harm::Dead { own.seen >= number } else { counts && own.seen == number };
+        if !comes {
             return Ok(false);
         }
         own.harmed = true;

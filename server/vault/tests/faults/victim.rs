@@ -18,19 +18,24 @@ pub enum Work {
     Prune,
     Forget,
     Restore,
+    Copy,
 }
 
-pub const WORKS: [Work; 4] = [Work::Create, Work::Prune, Work::Forget, Work::Restore];
+pub const WORKS: [Work; 5] = [Work::Create, Work::Prune, Work::Forget, Work::Restore, Work::Copy];
 
-/// What it works on: below one directory lie `vault`, `source`, and the restore's `target` with its `trash`.
+/// What it works on: below one directory lie `vault`, `other` to copy to, `source`, and the restore's `target` with its
+/// `trash`.
 pub struct Site {
     pub room: tempfile::TempDir,
-    pub image: Image,
+    image: Image,
+    other_image: Image,
     pub contents: Contents,
     /// Snapshots that are there from the beginning; the first one is forgotten, the second one restored.
     pub kept: Vec<SnapshotId>,
     /// Straight to the disk, from this process.
     pub vault: Vault,
+    /// The same for the one that is copied to, which has a snapshot by now.
+    pub other: Vault,
 }
 
 impl Site {
@@ -43,16 +48,24 @@ impl Site {
         contents.insert("next".into(), next);
         let image = Image::of(&path);
         let vault = open_on(Arc::new(holdfast_vault::SystemDisk), &path).unwrap();
-        Site { room, image, contents, kept, vault }
+        let other = init(&room.path().join("other"));
+        put(&other, "next", &contents["next"]).unwrap();
+        let other_image = Image::of(&room.path().join("other"));
+        Site { room, image, other_image, contents, kept, vault, other }
     }
 
     pub fn path(&self) -> PathBuf {
         self.room.path().join("vault")
     }
 
+    pub fn other_path(&self) -> PathBuf {
+        self.room.path().join("other")
+    }
+
     /// Everything as in the beginning.
     pub fn put_back(&self) {
         self.image.put_back(&self.path());
+        self.other_image.put_back(&self.other_path());
         for dir in ["target", "trash"] {
             let _ = std::fs::remove_dir_all(self.room.path().join(dir));
         }
@@ -63,25 +76,32 @@ impl Site {
         self.put_back();
         let tap = Tap::default();
         let vault = open_on(Arc::new(tap.clone()), &self.path()).unwrap();
+        let other = open_on(Arc::new(tap.clone()), &self.other_path()).unwrap();
         tap.heal();
-        self.work(work, &vault).unwrap();
+        do_work(work, [&vault, &other], self.room.path(), &self.kept).unwrap();
         let names = tap.names();
         self.put_back();
         names
     }
 
-    pub fn work(&self, work: Work, vault: &Vault) -> Result<Option<SnapshotId>, Error> {
-        do_work(work, vault, self.room.path(), &self.kept)
+    /// Does it in this process.
+    pub fn work(&self, work: Work) -> Result<Option<SnapshotId>, Error> {
+        do_work(work, [&self.vault, &self.other], self.room.path(), &self.kept)
     }
 
     /// Starts it in a process of its own, which comes to harm at a call; with 0, at none. It is ready when this returns.
     pub fn start(&self, work: Work, which: &Which, number: usize, harm: Harm) -> Victim {
+        self.start_under(Command::new(std::env::current_exe().unwrap()), work, which, number, harm)
+    }
+
+    /// The same under another program, which has been told to start this one.
+    pub fn start_under(&self, mut command: Command, work: Work, which: &Which, number: usize, harm: Harm) -> Victim {
         let kept: Vec<String> = self.kept.iter().map(ToString::to_string).collect();
         let which = match which {
             Which::Named(name) => name.as_str(),
             _ => "every",
         };
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut child = command
             .args(["--exact", "victim::victim", "--nocapture", "--test-threads=1"])
             .env("VICTIM_ROOM", self.room.path())
             .env("VICTIM_WORK", format!("{work:?}"))
@@ -97,29 +117,49 @@ impl Site {
     }
 }
 
+/// What a victim has said.
+#[derive(Debug, Default)]
+pub struct End {
+    pub sealed: Option<SnapshotId>,
+    /// Ids in the other vault.
+    pub copied: Vec<SnapshotId>,
+    pub refused: Option<String>,
+    /// It came to its own end.
+    pub done: bool,
+}
+
 pub struct Victim {
     pub child: Child,
     said: Lines<BufReader<ChildStdout>>,
 }
 
 impl Victim {
-    /// What it says until it ends: the snapshot that it sealed, and what else it says of its end.
-    pub fn end(mut self) -> (Option<SnapshotId>, Option<String>) {
-        let (mut sealed, mut refused) = (None, None);
+    /// What it says until it ends.
+    pub fn end(mut self) -> End {
+        let mut end = End::default();
         for line in self.said.by_ref().map_while(Result::ok) {
             if let Some(id) = line.strip_prefix("sealed ") {
-                sealed = Some(id.parse().unwrap());
+                end.sealed = Some(id.parse().unwrap());
+            } else if let Some(id) = line.strip_prefix("copied ") {
+                end.copied.push(id.parse().unwrap());
             } else if let Some(why) = line.strip_prefix("refused ") {
-                refused = Some(why.to_owned());
+                end.refused = Some(why.to_owned());
             }
+            end.done |= line == "done";
         }
         let _ = self.child.wait();
-        (sealed, refused)
+        end
     }
 }
 
-fn do_work(work: Work, vault: &Vault, room: &Path, kept: &[SnapshotId]) -> Result<Option<SnapshotId>, Error> {
+fn do_work(
+    work: Work,
+    [vault, other]: [&Vault; 2],
+    room: &Path,
+    kept: &[SnapshotId],
+) -> Result<Option<SnapshotId>, Error> {
     match work {
+        Work::Copy => copy(vault, other, kept, &mut |id| println!("copied {id}")).map(|()| None),
         Work::Create => archive(vault, "next", &room.join("source")).map(Some),
         Work::Prune => match prune(vault)?.stopped {
             None => Ok(None),
@@ -149,12 +189,13 @@ fn victim() {
     let which = if which == "every" { Which::Every } else { Which::Named(which.to_owned()) };
     let tap = Tap::default();
     let vault = open_on(Arc::new(tap.clone()), &Path::new(&room).join("vault")).unwrap();
+    let other = open_on(Arc::new(tap.clone()), &Path::new(&room).join("other")).unwrap();
     println!("\nready");
     match number.parse().unwrap() {
         0 => {}
         number => tap.plan(which, number, kind),
     }
-    match do_work(work, &vault, Path::new(&room), &kept) {
+    match do_work(work, [&vault, &other], Path::new(&room), &kept) {
         Ok(Some(id)) => println!("sealed {id}"),
         Ok(None) => {}
         Err(error) => println!("refused {error}"),

@@ -1,11 +1,11 @@
 //! The way between a vault and its store, doing harm as told. The store behind it is the real one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +16,10 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::report::{Row, report};
+
 /// What a request is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verb {
     Put,
     /// Of a multipart upload: beginning it, a part, its completion, giving it up.
@@ -76,6 +78,30 @@ pub struct Proxy {
     pub port: u16,
     state: Arc<State>,
     _runtime: tokio::runtime::Runtime,
+}
+
+/// What came to harm in the whole of this test run, by verb and harm.
+static TALLY: Mutex<BTreeMap<Verb, BTreeMap<String, usize>>> = Mutex::new(BTreeMap::new());
+
+fn tally() -> MutexGuard<'static, BTreeMap<Verb, BTreeMap<String, usize>>> {
+    TALLY.lock().unwrap()
+}
+
+impl Drop for Proxy {
+    /// The last one of the run tells all.
+    fn drop(&mut self) {
+        let tally = tally();
+        let harms: BTreeSet<&String> = tally.values().flat_map(BTreeMap::keys).collect();
+        let harms: Vec<&str> = harms.into_iter().map(String::as_str).collect();
+        let sum = |harms: &BTreeMap<String, usize>| harms.values().sum::<usize>();
+        let verbs: Vec<String> = tally.iter().map(|(verb, harms)| format!("{verb:?} {}", sum(harms))).collect();
+        let what = format!(
+            "requests harmed between the vault and a SeaweedFS: {}; × {}",
+            verbs.join(", ").to_lowercase(),
+            harms.join(", ").to_lowercase()
+        );
+        report(&Row { part: "s3", what, count: tally.values().map(sum).sum() });
+    }
 }
 
 type Answer = Response<http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>>;
@@ -157,6 +183,7 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, i
             Some(rule) if rule.verb == verb && rule.times > 0 => {
                 rule.times -= 1;
                 state.harmed.fetch_add(1, Ordering::SeqCst);
+                tally().entry(verb).or_default().entry(format!("{:?}", rule.harm)).and_modify(|n| *n += 1).or_insert(1);
                 Some(rule.harm)
             }
             _ => None,
