@@ -16,6 +16,7 @@ use crate::{
 mod access;
 mod adopt;
 mod backend;
+mod catalogue;
 mod checkpoints;
 mod definition;
 mod environments;

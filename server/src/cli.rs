@@ -1,5 +1,5 @@
-//! The command line. Every subcommand but `serve` and `doctor` is a client of the REST API and touches neither
-//! catalogue nor vault, so that what it can do is what the API allows.
+//! The command line. Every subcommand but `serve`, `doctor` and `recover` is a client of the REST API and touches
+//! neither catalogue nor vault, so that what it can do is what the API allows.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 sealed but its gate is shut, 130 left a run to the server.
 
@@ -10,6 +10,7 @@ use clap::Parser;
 mod apply;
 mod arguments;
 mod bucket;
+mod catalogue;
 mod checkpoint;
 mod client;
 mod completions;
@@ -22,6 +23,7 @@ mod follow;
 mod logs;
 mod output;
 mod print;
+mod recover;
 mod session;
 mod sign_in_link;
 mod vault;
@@ -90,6 +92,8 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Result<Ending, Failu
         Command::Checkpoint(command) => checkpoint::run(&session, *command).await,
         Command::Logs(arguments) => logs::run(&session, arguments).await,
         Command::Vault(command) => vault::run(&session, command).await,
+        Command::Catalogue(command) => catalogue::run(&session, command).await,
+        Command::Recover(arguments) => recover::run(&session, *arguments).await,
         Command::SignInLink => sign_in_link::run(&session).await,
         Command::Doctor => session::doctor(&session).await,
         Command::Completions(arguments) => completions::run(&session, &arguments),

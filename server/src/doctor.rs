@@ -11,7 +11,7 @@ use holdfast_engine::Tools;
 use holdfast_model::size;
 use serde::Serialize;
 
-use crate::{auth::ClientFile, config::Settings, serve::tool_settings, store::Store};
+use crate::{auth::ClientFile, catalogue::age, config::Settings, serve::tool_settings, store::Store};
 
 /// Below this a checkpoint of any real application is in danger.
 const LITTLE_SPACE: u64 = 2_000_000_000;
@@ -175,9 +175,15 @@ async fn catalogue(settings: &Settings) -> Examined {
         return well(name, "SQLite (is made at the first start)");
     }
     let kind = if settings.database_url.is_none() { "SQLite" } else { "the database of HOLDFAST_DATABASE_URL" };
-    let asked = async { Store::open(settings.catalogue_url().expose()).await?.ping().await };
+    let asked = async { Store::open(settings.catalogue_url().expose()).await?.last_copy().await };
     match asked.await {
-        Ok(()) => well(name, format!("{kind} answers")),
+        Ok(last) => {
+            let copy = last.map_or_else(
+                || "no copy of it lies in a vault yet".to_owned(),
+                |last| format!("its newest copy in a vault is {} old", age(last.at, time::OffsetDateTime::now_utc())),
+            );
+            well(name, format!("{kind} answers; {copy}"))
+        }
         Err(error) => not_well(name, Standing::Broken, format!("{kind} cannot be used"), error.to_string()),
     }
 }

@@ -7,12 +7,13 @@
 //! | [`facts`] | what became true after a seal, on its way into the vault |
 //! | [`prune`], [`check`], [`repair`], [`copy`] | what is done with a vault as a whole |
 //! | [`upkeep`] | when these are due |
+//! | [`catalogue`] | the catalogue's own daily copy |
 //! | [`care`] | what an earlier process left, leases, samples |
 
 use std::{path::PathBuf, sync::Arc};
 
 use holdfast_engine::{Allow, Tools};
-use holdfast_model::id::CheckpointId;
+use holdfast_model::{id::CheckpointId, name::Name, view::CatalogueCopied};
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::{JoinHandle, JoinSet},
@@ -20,6 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 mod care;
+mod catalogue;
 mod check;
 mod choose;
 mod copy;
@@ -39,6 +41,7 @@ mod worker;
 
 pub use crate::store::{Live, Refusal, may_delete};
 use crate::{
+    catalogue::CopyError,
     keys::ServerKey,
     store::{Lane, Store, StoreError},
     vaults::{OpenVault, Vaults, VaultsError, blocking},
@@ -149,6 +152,7 @@ impl Desk {
             care::take_over(&self).await;
             let mut tasks = JoinSet::new();
             tasks.spawn(care::keep(self.clone(), cancel.clone()));
+            tasks.spawn(catalogue::keep(self.clone(), cancel.clone()));
             for number in 1..=self.0.settings.workers.max(1) {
                 let name = format!("{}/{number}", std::process::id());
                 tasks.spawn(worker::work(self.clone(), Lane::Environments, name, cancel.clone()));
@@ -181,6 +185,14 @@ impl Desk {
     /// When the vault cannot be read.
     pub async fn measure(&self, open: &OpenVault) -> Result<(), DeskError> {
         Ok(upkeep::measure(self, open).await?)
+    }
+
+    /// Copies the catalogue into a vault: that of `to`, which is remembered, or else the one that copies go into; audited.
+    ///
+    /// # Errors
+    /// When there is no such vault, it cannot be written, or the catalogue is in a database server.
+    pub async fn copy_catalogue(&self, by: &str, to: Option<&Name>) -> Result<CatalogueCopied, CopyError> {
+        catalogue::copy(self, by, to).await
     }
 
     /// Opens one file of a checkpoint's tree, by its path from the root (`files/uploads/a.txt`); audited.

@@ -42,6 +42,9 @@ pub enum KeyError {
     /// The wrapped text was made by another key, for another purpose, or was changed.
     #[error("{0} cannot be unwrapped with this server key; was the key file replaced?")]
     WrongKey(String),
+    /// Another key is there already.
+    #[error("{0} holds another server key; move it away, or point HOLDFAST_KEY_FILE at another place")]
+    Another(PathBuf),
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -70,35 +73,62 @@ impl ServerKey {
                 if std::fs::metadata(path).map_err(io)?.mode() & 0o077 != 0 {
                     return Err(KeyError::Exposed(path.to_owned()));
                 }
-                let mut key = Zeroizing::new([0; KEY]);
-                hex::decode_to_slice(text.trim(), &mut *key).map_err(|_| KeyError::NotAKey(path.to_owned()))?;
-                Ok(Self(Arc::new(key)))
+                Self::from_text(&text).ok_or_else(|| KeyError::NotAKey(path.to_owned()))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(path),
             Err(error) => Err(io(error)),
         }
     }
 
+    /// Reads a key from the text of a key file; none when it is something else.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut key = Zeroizing::new([0; KEY]);
+        hex::decode_to_slice(text.trim(), &mut *key).ok()?;
+        Some(Self(Arc::new(key)))
+    }
+
+    /// The text of its file; each call is a place to look at in a review.
+    #[must_use]
+    pub fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex::encode(**self.0))
+    }
+
     fn create(path: &Path) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io { path: path.to_owned(), source };
         let mut key = Zeroizing::new([0; KEY]);
         getrandom::fill(&mut *key).map_err(KeyError::Random)?;
+        let key = Self(Arc::new(key));
+        // Never over an existing key: two servers that start at once agree on the first.
+        if key.write(path)? { Ok(key) } else { Self::load_or_create(path) }
+    }
+
+    /// Keeps this key at `path` (mode 0600, on disk when this returns); whether the file is new.
+    ///
+    /// # Errors
+    /// [`KeyError::Another`] when another one is there, and when the file cannot be read or written.
+    pub fn put(&self, path: &Path) -> Result<bool, KeyError> {
+        if self.write(path)? {
+            return Ok(true);
+        }
+        let there = Self::load_or_create(path)?;
+        if there.check_value() == self.check_value() { Ok(false) } else { Err(KeyError::Another(path.to_owned())) }
+    }
+
+    /// Whether the file is new; one that is there stays.
+    fn write(&self, path: &Path) -> Result<bool, KeyError> {
+        let io = |source| KeyError::Io { path: path.to_owned(), source };
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(io)?;
         let mut file = tempfile::Builder::new().prefix(".key-").tempfile_in(folder).map_err(io)?;
-        let text = Zeroizing::new(format!("{}\n", hex::encode(*key)));
-        file.write_all(text.as_bytes()).map_err(io)?;
+        file.write_all(self.expose().as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(io)?;
         file.as_file().sync_all().map_err(io)?;
-        // Never over an existing key: two servers that start at once agree on the first.
         match file.persist_noclobber(path) {
             Ok(_) => {}
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Self::load_or_create(path);
-            }
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(false),
             Err(error) => return Err(io(error.error)),
         }
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
-        Ok(Self(Arc::new(key)))
+        Ok(true)
     }
 
     /// Encrypts `secret` for one purpose (`vault:<id>`, `definition:<environment id>`): text for a catalogue column.
@@ -136,6 +166,12 @@ impl ServerKey {
     #[must_use]
     pub fn check_value(&self) -> String {
         hex::encode(self.fingerprint("check-value", b"holdfast server key"))
+    }
+
+    /// A short form of [`Self::check_value`], by which what belongs to this key is found.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        self.check_value().chars().take(16).collect()
     }
 
     /// A keyed fingerprint of a value, to compare values without knowing them.
@@ -177,6 +213,20 @@ mod tests {
         assert!(other.unwrap("vault:a", &wrapped).is_err());
         assert_ne!(other.check_value(), key.check_value());
         assert!(!format!("{key:?}").contains(&hex::encode(**key.0)));
+    }
+
+    #[test]
+    fn a_key_is_put_beside_no_other_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = ServerKey::load_or_create(&dir.path().join("one")).unwrap();
+        let path = dir.path().join("two");
+        assert!(key.put(&path).unwrap());
+        assert!(!key.put(&path).unwrap(), "the same once more changes nothing");
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(ServerKey::from_text(&key.expose()).unwrap().mark(), key.mark());
+        let other = ServerKey::load_or_create(&dir.path().join("three")).unwrap();
+        assert!(matches!(other.put(&path), Err(KeyError::Another(_))));
+        assert_eq!(ServerKey::load_or_create(&path).unwrap().mark(), key.mark());
     }
 
     #[test]

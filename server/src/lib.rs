@@ -2,16 +2,18 @@
 //!
 //! | room | what it holds |
 //! |---|---|
-//! | [`cli`] | every subcommand; all but `serve`, `doctor` and `admin` are clients of `/v1` |
+//! | [`cli`] | every subcommand; all but `serve`, `doctor` and `recover` are clients of `/v1` |
 //! | [`config`], [`serve`], [`doctor`] | settings, the life of the service, what this machine can and cannot do |
 //! | [`http`], [`auth`], [`site`] | listener, routes, who is asking, the embedded dashboard |
 //! | [`actions`] | what a request may cause: authorise, one call, answer |
 //! | [`store`] | the catalogue in SQLite or PostgreSQL: definitions, runs, events, checkpoints, drills, audit |
 //! | [`jobs`] | the workers: create, drill, verify, restore; recovery after a stop |
+//! | [`catalogue`] | copies of the catalogue in a vault, and the way back from one |
 //! | [`vaults`], [`keys`] | each project's vault and its password, wrapped by the server key |
 
 pub mod actions;
 pub mod auth;
+pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod doctor;

@@ -203,9 +203,12 @@ pub(crate) fn tool_settings(settings: &Settings) -> ToolSettings {
     }
 }
 
-fn desk(settings: &Settings, store: &Store, key: &ServerKey, tools: &Arc<Tools>) -> Desk {
-    let options = VaultOptions { memory: settings.vault_memory, ..VaultOptions::default() };
-    let vaults = Vaults::new(store.clone(), key.clone(), &settings.data_dir, options);
+pub(crate) fn vault_options(settings: &Settings) -> VaultOptions {
+    VaultOptions { memory: settings.vault_memory, ..VaultOptions::default() }
+}
+
+pub(crate) fn desk(settings: &Settings, store: &Store, key: &ServerKey, tools: &Arc<Tools>) -> Desk {
+    let vaults = Vaults::new(store.clone(), key.clone(), &settings.data_dir, vault_options(settings));
     let desk = DeskSettings {
         workers: settings.workers,
         data_dir: settings.data_dir.clone(),

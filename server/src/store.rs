@@ -5,7 +5,7 @@
 //! changes something happens in one [`write::Write`]: its audit row, its events and the change itself become true
 //! together, and only then are the events sent to [`Live`].
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use holdfast_model::id::RunId;
 use sqlx::{Any, Pool};
@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Notify, broadcast};
 
 mod access;
 mod adoption;
+mod catalogue;
 mod checkpoints;
 mod copies;
 mod deletion;
@@ -25,6 +26,7 @@ mod open;
 mod overview;
 mod publish;
 mod queue;
+mod recovery;
 mod rows;
 mod rules;
 mod runs;
@@ -37,6 +39,7 @@ mod views;
 mod write;
 
 pub use adoption::{Added, FoundCheckpoint};
+pub use catalogue::CatalogueCopy;
 pub use copies::{CopyRow, Lacking};
 pub use error::StoreError;
 pub use live::Live;
@@ -61,6 +64,8 @@ pub enum Engine {
 pub struct Store {
     pool: Pool<Any>,
     engine: Engine,
+    /// Where it is one.
+    file: Option<PathBuf>,
     live: Live,
     /// SQLite has one writer at a time; waiting here is fair, waiting in the database is not.
     turn: Arc<Mutex<()>>,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use holdfast_model::{id::VaultId, name::Name, request::BucketAccess, view::Trial};
-use holdfast_vault::{BackendError, Error as VaultError, Password, Vault, VaultOptions};
+use holdfast_vault::{Backend, BackendError, Error as VaultError, FileKind, Password, Vault, VaultOptions};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -171,28 +171,70 @@ impl Vaults {
     /// Opens a vault that the catalogue may not know; a key file that it has lost is put back first.
     ///
     /// # Errors
-    /// When there is no vault, the password opens none of its keys, or the key file cannot be one.
+    /// As [`open_place`].
     pub(crate) async fn open_unknown(
         &self,
         place: &Place,
         password: &Password,
         key: Option<(String, Vec<u8>)>,
     ) -> Result<Vault, VaultsError> {
-        let (place, password, options) = (place.clone(), password.clone(), self.options.clone());
+        open_place(place, password, key, self.options.clone()).await
+    }
+
+    /// Notes that the vault of this password lies at this place now; gives it, unless the catalogue does not know it.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub(crate) async fn found_at(
+        &self,
+        by: &str,
+        password: &Password,
+        place: &Place,
+        access: Option<&BucketAccess>,
+    ) -> Result<Option<VaultRow>, VaultsError> {
+        let rows = self.store.vaults().await?;
+        let Some(row) = rows.into_iter().find(|row| self.is_opened_by(row, password)) else { return Ok(None) };
         let location = place.location();
-        tokio::task::spawn_blocking(move || {
-            let storage = place.open()?;
-            if let Some((name, content)) = key {
-                holdfast_vault::put_key_back(&*storage, &name, &content)?;
-            }
-            Vault::open(storage, &password, options)
-        })
-        .await
-        .map_err(|error| VaultsError::Thread(error.to_string()))?
-        .map_err(|source| at(&location, source))
+        if row.location != location || access.is_some() {
+            self.move_to(by, &row, &location, access).await?;
+        }
+        Ok(Some(row))
+    }
+
+    /// Whether it is the vault that this password was made for: no two have the same one.
+    fn is_opened_by(&self, row: &VaultRow, password: &Password) -> bool {
+        self.password(row).is_ok_and(|own| own.expose() == password.expose())
+    }
+
+    async fn move_to(
+        &self,
+        by: &str,
+        row: &VaultRow,
+        location: &str,
+        access: Option<&BucketAccess>,
+    ) -> Result<(), VaultsError> {
+        let access = access.map(plain).transpose()?;
+        let access = access.map(|access| self.key.wrap(&access_purpose(&row.id), &access)).transpose()?;
+        Ok(self.store.move_vault(by, &row.id, location, access).await?)
+    }
+
+    /// The project's vault, when this password opens it and it does not lie any more where the catalogue knows it.
+    async fn lost(&self, project: &Name, password: &Password) -> Result<Option<VaultRow>, VaultsError> {
+        let projects = self.store.projects().await?;
+        let Some(project) = projects.into_iter().find(|row| &row.name == project) else { return Ok(None) };
+        let row = self.store.primary_vault(&project.id).await?;
+        let Some(row) = row.filter(|row| row.ready && self.is_opened_by(row, password)) else { return Ok(None) };
+        let place = self.place(&row)?;
+        let there = tokio::task::spawn_blocking(move || place.is_taken())
+            .await
+            .map_err(|error| VaultsError::Thread(error.to_string()))?
+            .map_err(|error| at(&row.location, error.into()))?;
+        Ok((!there).then_some(row))
     }
 
     /// Makes a vault that was opened the project's own.
+    ///
+    /// Its own one, which lies elsewhere now, goes on from there.
     ///
     /// # Errors
     /// When the project has another one already.
@@ -205,10 +247,17 @@ impl Vaults {
         vault: Vault,
     ) -> Result<OpenVault, VaultsError> {
         let location = vault.location();
+        let moved = self.lost(project, password).await?;
+        if let Some(row) = &moved {
+            self.move_to(by, row, &location, access).await?;
+        }
         let access = access.map(plain).transpose()?;
         let wrap = |id: &VaultId| self.wrapped(id, password, access.as_ref().map(|plain| plain.as_slice()));
         let row = self.store.adopt_vault(by, project, &location, wrap).await?;
         let mut open = self.open.lock().await;
+        if moved.is_some() {
+            open.remove(&row.id);
+        }
         Ok(open.entry(row.id.clone()).or_insert(OpenVault { id: row.id, vault }).clone())
     }
 
@@ -350,6 +399,54 @@ fn open_or_complete(
     match Vault::init(storage.clone(), password, options.clone()) {
         Err(VaultError::AlreadyAVault { .. }) => Vault::open(storage, password, options),
         made => made,
+    }
+}
+
+/// Opens a vault at any place; a key file that it has lost is put back first.
+///
+/// # Errors
+/// When there is no vault, the password opens none of its keys, or the key file cannot be one.
+pub(crate) async fn open_place(
+    place: &Place,
+    password: &Password,
+    key: Option<(String, Vec<u8>)>,
+    options: VaultOptions,
+) -> Result<Vault, VaultsError> {
+    let (place, password, location) = (place.clone(), password.clone(), place.location());
+    tokio::task::spawn_blocking(move || {
+        let storage = place.open()?;
+        match (Vault::open(storage.clone(), &password, options.clone()), key) {
+            (Err(locked), Some(key)) if is_locked(&locked) => open_with(storage, &password, &key, options, locked),
+            (opened, _) => opened,
+        }
+    })
+    .await
+    .map_err(|error| VaultsError::Thread(error.to_string()))?
+    .map_err(|source| at(&location, source))
+}
+
+fn is_locked(error: &VaultError) -> bool {
+    matches!(error, VaultError::WrongPassword | VaultError::Damaged { .. })
+}
+
+/// Opens a vault with a key file that it has lost. One that is another vault's does not stay there.
+fn open_with(
+    storage: Arc<dyn Backend>,
+    password: &Password,
+    (name, content): &(String, Vec<u8>),
+    options: VaultOptions,
+    locked: VaultError,
+) -> Result<Vault, VaultError> {
+    if storage.list(FileKind::Key)?.iter().any(|(there, _)| there == name) {
+        return Err(locked);
+    }
+    holdfast_vault::put_key_back(&*storage, name, content)?;
+    match Vault::open(storage.clone(), password, options) {
+        Err(error) if is_locked(&error) => {
+            storage.remove(FileKind::Key, name)?;
+            Err(locked)
+        }
+        opened => opened,
     }
 }
 

@@ -175,6 +175,15 @@ pub struct BucketAccess {
     pub ca: Option<String>,
 }
 
+/// `POST /v1/catalogue/copies`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyCatalogue {
+    /// The project into whose vault this and all later copies go; as before when none is given.
+    #[serde(default)]
+    pub to: Option<Name>,
+}
+
 /// restic's key file, as a recovery kit has it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -14,9 +14,11 @@ use crate::{
     state::{ComponentType, Integrity, Kind, Proof, Protection, RunKind, RunState, Trigger, VaultRole},
 };
 
+mod catalogue;
 mod overview;
 mod subject;
 mod vault;
+pub use catalogue::{CatalogueCopied, CatalogueKit, MissingVault, Recovered};
 pub use overview::{Attention, Overview, StoragePoint, StorageSeries};
 pub use subject::{Subject, VaultRef};
 pub use vault::{AddedVault, Adopted, AdoptedEnvironment, RecoveryKit, StartedCopy, Trial, VaultView};

@@ -1,6 +1,6 @@
 //! Adopting a vault: what lies in it becomes visible here, as if it had been made here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use holdfast_model::{
     definition::Definition,
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{ActionError, Actions, definition::view};
 use crate::{
     auth::Caller,
-    store::{AppliedDefinition, AppliedView, FoundCheckpoint, Publication},
+    store::{AppliedDefinition, AppliedView, FoundCheckpoint, ProjectRow, Publication, VaultRow},
     vaults::{
         OpenVault, VaultsError, blocking,
         contents::{self, Contents, Sealed},
@@ -44,12 +44,45 @@ impl Actions {
         let vaults = self.0.desk.vaults();
         let place = place(&request.location, request.bucket.as_ref())?;
         let vault = vaults.open_unknown(&place, &password, key).await.map_err(refused)?;
-        let location = vault.location();
         let mut contents = blocking(vault.clone(), contents::read).await?;
         let project = project(request.project, &contents)?;
         refuse_two_of_one_name(&contents)?;
         let foreign = self.foreign(&vault, &mut contents, &project).await?;
         let open = vaults.adopt(&caller.name, &project, &password, request.bucket.as_ref(), vault).await?;
+        self.bring_in(caller, open, contents, foreign, project).await
+    }
+
+    /// Makes visible what lies in a vault that the catalogue knows, and is newer than the catalogue.
+    ///
+    /// # Errors
+    /// When the vault cannot be opened or listed.
+    pub(crate) async fn take_in(
+        &self,
+        caller: &Caller,
+        project: &ProjectRow,
+        vault: &VaultRow,
+    ) -> Result<Adopted, ActionError> {
+        let open = self.0.desk.vaults().get(&vault.id).await?;
+        let contents = blocking(open.vault.clone(), contents::read).await?;
+        let ours = contents.checkpoints.iter().map(|sealed| &sealed.snapshot);
+        let there: HashSet<String> = ours.chain(&contents.foreign).map(|snapshot| snapshot.id.to_string()).collect();
+        // What others wrote becomes visible only when somebody asks for it.
+        let mut adopted = self.bring_in(caller, open, contents, Vec::new(), project.name.clone()).await?;
+        for gone in self.store().snapshots_of(&vault.id).await?.into_iter().filter(|id| !there.contains(id)) {
+            adopted.problems.push(format!("a checkpoint's snapshot {gone} is not there, or cannot be read"));
+        }
+        Ok(adopted)
+    }
+
+    async fn bring_in(
+        &self,
+        caller: &Caller,
+        open: OpenVault,
+        mut contents: Contents,
+        foreign: Vec<(Sealed, Zeroizing<Vec<u8>>)>,
+        project: Name,
+    ) -> Result<Adopted, ActionError> {
+        let location = open.vault.location();
         let (environments, ids) = self.environments_of(caller, &open, &mut contents, &foreign, &project).await?;
 
         let sealed = contents.checkpoints.into_iter().chain(foreign.into_iter().map(|(sealed, _)| sealed));

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    apply::ApplyArguments, checkpoint::CheckpointCommand, completions::CompletionsArguments,
-    environment::EnvironmentCommand, logs::LogsArguments, session::ServeArguments, vault::VaultCommand,
+    apply::ApplyArguments, catalogue::CatalogueCommand, checkpoint::CheckpointCommand,
+    completions::CompletionsArguments, environment::EnvironmentCommand, logs::LogsArguments, recover::RecoverArguments,
+    session::ServeArguments, vault::VaultCommand,
 };
 
 const EXAMPLES: &str = "\
@@ -80,6 +81,11 @@ pub enum Command {
     /// What is needed to read a vault without Holdfast, and adopting a vault that exists
     #[command(subcommand)]
     Vault(VaultCommand),
+    /// Copy the catalogue into a vault, and print what brings it back on another host
+    #[command(subcommand)]
+    Catalogue(CatalogueCommand),
+    /// Bring the catalogue of a lost host back from a vault, into an empty data directory
+    Recover(Box<RecoverArguments>),
     /// Print a new link that signs one browser in, once
     SignInLink,
     /// Say what this machine has and lacks for captures and drills

@@ -7,12 +7,13 @@ use holdfast_model::{
     name::Name,
     problem::Problem,
     request::{
-        AddVault, AdoptVault, CheckVault, CopyVault, CreateCheckpoint, PruneVault, RepairVault, RestoreCheckpoint,
+        AddVault, AdoptVault, CheckVault, CopyCatalogue, CopyVault, CreateCheckpoint, PruneVault, RepairVault,
+        RestoreCheckpoint,
     },
     secret::Secret,
     view::{
-        AddedVault, Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, RecoveryKit,
-        RunView, StartedCopy, VaultView,
+        AddedVault, Adopted, CatalogueCopied, CatalogueKit, CheckpointList, CheckpointView, Confirmation,
+        EnvironmentView, LogLine, RecoveryKit, RunView, StartedCopy, VaultView,
     },
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -225,6 +226,16 @@ impl Client {
     /// `POST /v1/vaults`.
     pub async fn adopt(&self, request: &AdoptVault) -> Result<Adopted, Failure> {
         self.read_late(self.http.post(self.url(&["vaults"])?).json(request)).await
+    }
+
+    /// `POST /v1/catalogue/copies`; it takes as long as it takes.
+    pub async fn copy_catalogue(&self, request: &CopyCatalogue) -> Result<CatalogueCopied, Failure> {
+        self.read_late(self.http.post(self.url(&["catalogue", "copies"])?).json(request)).await
+    }
+
+    /// `GET /v1/catalogue/kit`.
+    pub async fn catalogue_kit(&self) -> Result<CatalogueKit, Failure> {
+        self.get(&["catalogue", "kit"], &[]).await
     }
 
     /// `GET /v1/environments/{env}/confirmation`.

@@ -1,10 +1,10 @@
-//! What a command is given: the global options, the way out, and a client once it asks for one. The two commands that
-//! are no client, `serve` and `doctor`, are handed on from here.
+//! What a command is given: the global options, the way out, and a client once it asks for one. `serve` and
+//! `doctor`, which are no clients, are handed on from here.
 
 use clap::Args;
 
 use super::{Ending, arguments::Global, client::Client, discover, failure::Failure, output::Output, print::times};
-use crate::{auth::SignInLink, doctor, serve};
+use crate::{auth::SignInLink, config::Settings, doctor, serve};
 
 /// One invocation.
 #[derive(Debug)]
@@ -18,6 +18,14 @@ impl<'a> Session<'a> {
     /// Nothing is read or connected yet.
     pub const fn new(global: Global, output: &'a Output) -> Self {
         Self { global, output }
+    }
+
+    /// The settings of this machine's server.
+    ///
+    /// # Errors
+    /// [`Failure::Server`] names the setting that cannot be used.
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        discover::settings(&self.global, &[])
     }
 
     /// A client of the server that the options, the environment or `client.json` name.

@@ -221,7 +221,7 @@ fn summary(adopted: &Adopted) -> String {
 }
 
 /// A path as the server understands it; what names a place elsewhere stays as it is.
-fn absolute(location: String) -> Result<String, Failure> {
+pub(super) fn absolute(location: String) -> Result<String, Failure> {
     if location.contains(':') {
         return Ok(location);
     }
@@ -237,7 +237,7 @@ fn read_kit(file: &PathBuf) -> Result<RecoveryKit, Failure> {
     })
 }
 
-fn read(file: &PathBuf) -> Result<String, Failure> {
+pub(super) fn read(file: &PathBuf) -> Result<String, Failure> {
     let mut text = String::new();
     let read = match file.as_os_str() == "-" {
         true => std::io::stdin().read_to_string(&mut text).map(|_| text),

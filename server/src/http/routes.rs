@@ -95,6 +95,8 @@ impl Table {
         table.add(&post, "/v1/vaults/{project}/copy", HostCredential, v1::copy);
         table.add(&get, "/v1/vaults/{project}/recovery-kit", HostCredential, v1::recovery_kit);
         table.add(&post, "/v1/vaults/{project}/recovery-kit/confirm", HostCredential, v1::confirm_recovery_kit);
+        table.add(&post, "/v1/catalogue/copies", HostCredential, v1::copy_catalogue);
+        table.add(&get, "/v1/catalogue/kit", HostCredential, v1::catalogue_kit);
         table.add(&post, "/v1/sign-in-links", HostCredential, v1::sign_in_link);
         // So that no page of the dashboard, which may take any path, answers for the REST API.
         for method in [&get, &post, &delete, &Method::PUT, &Method::PATCH] {

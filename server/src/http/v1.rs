@@ -8,11 +8,12 @@ use axum::{
 };
 use holdfast_model::{
     request::{
-        AddVault, AdoptVault, CheckVault, CopyVault, CreateCheckpoint, PruneVault, RepairVault, RestoreCheckpoint,
+        AddVault, AdoptVault, CheckVault, CopyCatalogue, CopyVault, CreateCheckpoint, PruneVault, RepairVault,
+        RestoreCheckpoint,
     },
     view::{
-        AddedVault, Adopted, CheckpointList, CheckpointView, Confirmation, EnvironmentView, LogLine, ProjectView,
-        RecoveryKit, RunView, StartedCopy, VaultView,
+        AddedVault, Adopted, CatalogueCopied, CatalogueKit, CheckpointList, CheckpointView, Confirmation,
+        EnvironmentView, LogLine, ProjectView, RecoveryKit, RunView, StartedCopy, VaultView,
     },
 };
 use serde::Deserialize;
@@ -232,6 +233,18 @@ pub(super) async fn confirm_recovery_kit(
 ) -> Result<StatusCode, ApiError> {
     web.actions().confirm_recovery_kit(&caller, &project, which.location.as_deref()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn copy_catalogue(
+    State(web): State<Web>,
+    caller: Caller,
+    Json(request): Json<CopyCatalogue>,
+) -> Answer<CatalogueCopied> {
+    Ok(axum::Json(web.actions().copy_catalogue(&caller, request).await?))
+}
+
+pub(super) async fn catalogue_kit(State(web): State<Web>, caller: Caller) -> Answer<CatalogueKit> {
+    Ok(axum::Json(web.actions().catalogue_kit(&caller).await?))
 }
 
 pub(super) async fn sign_in_link(State(web): State<Web>, caller: Caller) -> Answer<SignInLink> {

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, facts, upkeep};
+use super::{Desk, catalogue, facts, upkeep};
 use crate::vaults::blocking;
 
 /// How often leases are looked at.
@@ -88,7 +88,9 @@ pub(crate) async fn forget(desk: &Desk) {
 fn sweep(scratch: &Path) {
     let Ok(entries) = std::fs::read_dir(scratch) else { return };
     for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with("run_")
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if (name.starts_with("run_") || name.starts_with(catalogue::SCRATCH))
             && let Err(error) = std::fs::remove_dir_all(entry.path())
         {
             tracing::warn!(path = %entry.path().display(), %error, "scratch space could not be swept");

@@ -10,6 +10,7 @@ use super::{
     AppliedDefinition, Publication, Store, StoreError,
     environments::{environment_id, project, write_definition},
     publish::insert_checkpoint,
+    recovery::had_ended,
     value::{fresh, micros},
     write::Write,
 };
@@ -93,6 +94,12 @@ impl Store {
                 insert_run(&mut write, &run).await?;
                 let new =
                     insert_checkpoint(&mut write, &found.environment, &manifest.run, &found.publication, at).await?;
+                if new {
+                    sqlx::query("update run set sealed = 1 where id = $1")
+                        .bind(manifest.run.as_str())
+                        .execute(write.on())
+                        .await?;
+                }
                 added.checkpoints += u64::from(new);
             }
             write.commit().await?;
@@ -117,7 +124,10 @@ struct AdoptedRun<'a> {
     at: i64,
 }
 
-/// A run of the past; one that the catalogue knows stays as it is.
+/// How a run ends that only its result is known of.
+const ADOPTED: &str = "adopted with its vault; its events are not known here";
+
+/// A run of the past; one that the catalogue knows stays as it is, unless it was given up for lost.
 async fn insert_run(write: &mut Write, run: &AdoptedRun<'_>) -> Result<(), StoreError> {
     sqlx::query(
         "insert into run (id, kind, environment, checkpoint, state, exclusive, request, cause, created_by, \
@@ -131,11 +141,11 @@ async fn insert_run(write: &mut Write, run: &AdoptedRun<'_>) -> Result<(), Store
     .bind(Trigger::Import.as_str())
     .bind(run.by)
     .bind(run.at)
-    .bind("adopted with its vault; its events are not known here")
+    .bind(ADOPTED)
     .bind(i64::from(run.kind == RunKind::Create))
     .execute(write.on())
     .await?;
-    Ok(())
+    had_ended(write, run.id, ADOPTED).await
 }
 
 /// Makes a fact true here; whether it was a drill that was not known. A fact of a checkpoint that is in no vault any

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use zeroize::Zeroizing;
 
 use super::{
-    AppliedDefinition, EnvironmentRow, ProjectRow, Store, StoreError,
+    AppliedDefinition, EnvironmentRow, ProjectRow, Store, StoreError, VaultRow,
     value::{Columns as _, fresh, from_json, json},
     write::Write,
 };
@@ -91,6 +91,15 @@ impl Store {
             .into_iter()
             .find(|project| project.name.as_str() == text || project.id.as_str() == text)
             .ok_or_else(|| StoreError::not_found("project", text))
+    }
+
+    /// The project that owns a vault.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn project_of(&self, vault: &VaultRow) -> Result<ProjectRow, StoreError> {
+        let found = self.projects().await?.into_iter().find(|project| project.id == vault.project);
+        found.ok_or_else(|| StoreError::not_found("project", vault.project.as_str()))
     }
 
     /// All environments, by project and name.

@@ -29,8 +29,11 @@ impl Store {
     /// When the address is unknown, the database cannot be reached, or it was written by a newer version.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
+        let mut file = None;
         let (engine, options) = if url.starts_with("sqlite:") {
-            make_private(&sqlite_path(url)?)?;
+            let path = sqlite_path(url)?;
+            make_private(&path)?;
+            file = Some(path);
             let options = AnyPoolOptions::new().max_connections(SQLITE_CONNECTIONS).after_connect(|connection, _| {
                 Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(|_| ()) })
             });
@@ -48,6 +51,7 @@ impl Store {
         Ok(Self {
             pool,
             engine,
+            file,
             live: Live::default(),
             turn: Arc::new(Mutex::new(())),
             queued: Arc::new(Notify::new()),

@@ -34,6 +34,7 @@ impl Store {
         let projects = self.project_views().await?;
         attention.extend(projects.iter().filter_map(kit));
         attention.extend(self.vaults_want().await?);
+        attention.extend(self.copies_want().await?);
         attention.sort_by_key(|a| !a.urgent);
         Ok(Overview {
             now,

@@ -123,6 +123,28 @@ impl Store {
         if row.location == location { Ok(row) } else { Err(has_one(name, &row)) }
     }
 
+    /// A vault lies elsewhere now, or is reached in another way; audited.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn move_vault(
+        &self,
+        by: &str,
+        id: &VaultId,
+        location: &str,
+        access: Option<String>,
+    ) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        sqlx::query("update vault set location = $1, access = $2 where id = $3")
+            .bind(location)
+            .bind(access)
+            .bind(id.as_str())
+            .execute(write.on())
+            .await?;
+        write.audit(by, "vault.move", id.as_str(), location).await?;
+        write.commit().await
+    }
+
     /// The repository was made completely.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
-//! The recovery kit: what is needed to read a vault without Holdfast, and what to type.
+//! The kits: what is needed to read a vault without Holdfast, or to go back to a copy of the catalogue, and what to type.
 
-use holdfast_model::{id::CheckpointId, view::RecoveryKit};
+use holdfast_model::{
+    id::CheckpointId,
+    view::{CatalogueKit, RecoveryKit},
+};
 
 use super::{Vaults, VaultsError, blocking};
 use crate::store::{ProjectRow, VaultRow};
@@ -26,15 +29,38 @@ impl Vaults {
         row: VaultRow,
         by: &str,
     ) -> Result<RecoveryKit, VaultsError> {
+        let kit = self.kit(project, &row, commands).await?;
+        self.store.audit(by, "recovery_kit.read", row.id.as_str(), "").await?;
+        Ok(kit)
+    }
+
+    /// What is needed to go back to a copy of the catalogue: the kit of the vault that the copies lie in, and the
+    /// server key. It is secret, opens every project, and giving it is audited. None while there is no vault.
+    ///
+    /// # Errors
+    /// When the vault cannot be opened.
+    pub async fn catalogue_kit(&self, by: &str) -> Result<Option<CatalogueKit>, VaultsError> {
+        let Some(row) = self.store.vault_of_copies().await? else { return Ok(None) };
+        let project = self.store.project_of(&row).await?;
+        let vault = self.kit(&project, &row, way_back).await?;
+        self.store.audit(by, "catalogue_kit.read", row.id.as_str(), "").await?;
+        Ok(Some(CatalogueKit { vault, server_key: self.key.expose().to_string() }))
+    }
+
+    async fn kit(
+        &self,
+        project: &ProjectRow,
+        row: &VaultRow,
+        commands: fn(&str, &str) -> Vec<String>,
+    ) -> Result<RecoveryKit, VaultsError> {
         let open = self.get(&row.id).await?;
-        let password = self.password(&row)?;
+        let password = self.password(row)?;
         let (key_name, key_file) = blocking(open.vault, holdfast_vault::Vault::key_file).await?;
         let key_file = String::from_utf8(key_file).map_err(|_| VaultsError::NotText("key file"))?;
-        self.store.audit(by, "recovery_kit.read", row.id.as_str(), "").await?;
         Ok(RecoveryKit {
             project: project.name.clone(),
             commands: commands(&row.location, &key_name),
-            repository: row.location,
+            repository: row.location.clone(),
             password: password.expose().to_owned(),
             key_name,
             key_file,
@@ -52,20 +78,45 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// How the shell gets into a bucket; nothing for a folder.
+fn into_bucket(location: &str) -> Vec<String> {
+    if !location.starts_with("s3:") {
+        return Vec::new();
+    }
+    vec![
+        "# The bucket's own access key is not part of this kit; its provider gives out another one:".into(),
+        "export AWS_ACCESS_KEY_ID=replace_me".into(),
+        "read -rs AWS_SECRET_ACCESS_KEY && export AWS_SECRET_ACCESS_KEY".into(),
+    ]
+}
+
+/// The way back from a copy of the catalogue, on a new host.
+fn way_back(location: &str, _key_name: &str) -> Vec<String> {
+    let repository = quoted(location);
+    let mut commands = into_bucket(location);
+    commands.extend([
+        "# On a new host with an empty data directory; this kit is the file kit.json. If the vault lies elsewhere now,"
+            .into(),
+        "# name that place instead:".into(),
+        format!("holdfast recover {repository} --kit kit.json"),
+        "holdfast serve &".into(),
+        "# Look at each environment's definition, and let it hold; then put the application back:".into(),
+        "holdfast env confirm PROJECT/ENVIRONMENT".into(),
+        "holdfast checkpoint restore ENVIRONMENT@latest --no-backup".into(),
+        "# The copies seen by stock restic, and the newest one as a SQLite file (the server key is not in it):".into(),
+        format!("export RESTIC_REPOSITORY={repository}"),
+        "read -rs RESTIC_PASSWORD && export RESTIC_PASSWORD".into(),
+        "restic snapshots --tag holdfast:catalogue".into(),
+        "restic dump --tag holdfast:catalogue latest /catalogue/catalogue.db > catalogue.db".into(),
+    ]);
+    commands
+}
+
 fn commands(location: &str, key_name: &str) -> Vec<String> {
     let repository = quoted(location);
     // A checkpoint's id in a command that finds it by tag, in the form that is to be filled in.
     let id = format!("{}_…", CheckpointId::PREFIX);
-    let bucket = location.starts_with("s3:");
-    let mut commands: Vec<String> = if bucket {
-        vec![
-            "# The bucket's own access key is not part of this kit; its provider gives out another one:".into(),
-            "export AWS_ACCESS_KEY_ID=replace_me".into(),
-            "read -rs AWS_SECRET_ACCESS_KEY && export AWS_SECRET_ACCESS_KEY".into(),
-        ]
-    } else {
-        Vec::new()
-    };
+    let mut commands = into_bucket(location);
     commands.extend([
         "# Password and repository for every command below; restic asks for the password:".into(),
         format!("export RESTIC_REPOSITORY={repository}"),

@@ -8,6 +8,9 @@ use holdfast_vault::Snapshot;
 pub(crate) const OURS: &str = "holdfast";
 /// Snapshots of facts have this tag and no other: nobody takes one for a checkpoint.
 pub(crate) const FACTS: &str = "holdfast:facts";
+/// Copies of the catalogue have this tag and that of their key: they are neither checkpoints nor facts.
+pub(crate) const CATALOGUE: &str = "holdfast:catalogue";
+const KEY: &str = "holdfast-key:";
 const ATTEMPT: &str = "holdfast-attempt:";
 
 /// The tag of one checkpoint.
@@ -18,6 +21,11 @@ pub(crate) fn checkpoint(id: &CheckpointId) -> String {
 /// The tag of the attempt that sealed it.
 pub(crate) fn attempt(number: u32) -> String {
     format!("{ATTEMPT}{number}")
+}
+
+/// The tag of the server key that a copy of the catalogue belongs to.
+pub(crate) fn key(mark: &str) -> String {
+    format!("{KEY}{mark}")
 }
 
 /// The checkpoint that a snapshot says it is.

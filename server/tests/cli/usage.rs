@@ -110,9 +110,20 @@ fn a_pipe_that_is_closed_is_no_error() {
 #[test]
 fn help_names_examples_and_every_command() {
     let help = run(&["--help"]).expect(0).out;
-    for word in
-        ["serve", "apply", "env", "checkpoint", "logs", "vault", "sign-in-link", "doctor", "completions", "Examples:"]
-    {
+    for word in [
+        "serve",
+        "apply",
+        "env",
+        "checkpoint",
+        "logs",
+        "vault",
+        "catalogue",
+        "recover",
+        "sign-in-link",
+        "doctor",
+        "completions",
+        "Examples:",
+    ] {
         assert!(help.contains(word), "{word}:\n{help}");
     }
     let help = run(&["checkpoint", "create", "--help"]).expect(0).out;

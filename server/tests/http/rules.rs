@@ -104,6 +104,8 @@ async fn what_is_open_and_what_is_the_hosts_is_written_down_here_too() {
             "POST /v1/vaults/{project}/copy",
             "GET /v1/vaults/{project}/recovery-kit",
             "POST /v1/vaults/{project}/recovery-kit/confirm",
+            "POST /v1/catalogue/copies",
+            "GET /v1/catalogue/kit",
             "POST /v1/sign-in-links",
         ]
     );

@@ -5,6 +5,7 @@
 mod cluster;
 mod house;
 
+mod catalogue;
 mod create;
 mod damage;
 mod facts;
