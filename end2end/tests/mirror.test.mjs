@@ -33,7 +33,7 @@ describe('a mirror of a vault', () => {
     assert.match(early.stderr, /has no vault yet/);
     const first = await stack.json('checkpoint', 'create', 'production');
     const made = await stack.ok('vault', 'copy', 'shop', `s3://${bucket.name}/mirror`, '--endpoint', bucket.endpoint, { env: bucket.env });
-    assert.match(made.stdout, /1 checkpoints? copied to s3:/);
+    assert.match(made.stdout, /1 checkpoint copied to s3:/);
     await copied(first.id);
     const second = await stack.json('checkpoint', 'create', 'production');
     await copied(second.id);

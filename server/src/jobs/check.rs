@@ -56,10 +56,10 @@ pub(crate) async fn check(job: &Job) -> Result<Ending, JobError> {
     store.checked(&job.claim, id, &Checked { damaged: report.problems.len() as u64, next_part: part }).await?;
     let told = told(&report, damaged.len());
     if report.problems.is_empty() {
-        ctx.step(STEP, &title, StepState::Done, None, Some(told.clone()));
+        ctx.step(STEP, &title, StepState::Done, None, None);
         return Ok(Ending::well(Some(told)));
     }
-    ctx.step(STEP, &title, StepState::Failed, None, Some(told.clone()));
+    ctx.step(STEP, &title, StepState::Failed, None, None);
     Ok(Ending { state: RunState::Failed, message: Some(told), gate_open: None })
 }
 

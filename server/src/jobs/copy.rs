@@ -75,7 +75,7 @@ async fn bring(job: &Job, to: &OpenVault, sum: &mut Sum) -> Result<(), JobError>
     // All of a project's checkpoints have their first copy in one vault.
     lacking.retain(|one| one.vault == from.id);
     let by_snapshot = wanted(&lacking)?;
-    let title = format!("Copying {} checkpoints to {}", lacking.len(), to.vault.location());
+    let title = format!("Copying {} to {}", checkpoints(lacking.len()), to.vault.location());
     ctx.step(STEP, &title, StepState::Started, None, None);
     let meter = Meter::new();
     let telling = job.telling(STEP, &meter);
@@ -156,11 +156,15 @@ async fn take_place(job: &Job, id: &VaultId) -> Result<bool, JobError> {
     }
 }
 
+fn checkpoints(many: usize) -> String {
+    format!("{many} checkpoint{}", if many == 1 { "" } else { "s" })
+}
+
 fn told(sum: &Sum, to: &OpenVault, moves: bool) -> String {
     let place = to.vault.location();
     let mut said = match sum.copied {
         0 if sum.damaged.is_empty() => format!("{place} has every checkpoint"),
-        many => format!("{many} checkpoints copied to {place}, {} stored", size::display(sum.stored)),
+        many => format!("{} copied to {place}, {} stored", checkpoints(many), size::display(sum.stored)),
     };
     if !sum.damaged.is_empty() {
         said.push_str(&format!("; damaged and not copied: {}", sum.damaged.join(", ")));

@@ -19,11 +19,13 @@ use super::{
 };
 use crate::{
     store::StoreError,
-    vaults::{VaultsError, blocking, tags},
+    vaults::{OpenVault, VaultsError, blocking, tags},
 };
 
 /// Facts in one snapshot.
 const MOST: u32 = 500;
+/// So many snapshots of facts may stand beside each other; a prune makes few of more.
+const MANY: usize = 30;
 
 /// Appends what a run has found; a failure is told in its log and takes nothing from it.
 pub(crate) async fn append_for(job: &Job, vault: &VaultId) {
@@ -68,6 +70,42 @@ async fn append(desk: &Desk, vault: &VaultId, cancel: Cancel) -> Result<u64, Vau
         desk.store().facts_appended(vault, &ids, &snapshot.to_string()).await?;
         appended += ids.len() as u64;
     }
+}
+
+/// Writes all facts of a vault into few snapshots, once they lie in many, and forgets those; gives how many there were.
+/// The new ones are sealed before any old one goes.
+pub(crate) async fn condense(desk: &Desk, open: &OpenVault, cancel: &Cancel) -> Result<usize, VaultsError> {
+    let _turn = desk.facts_turn().await;
+    let store = desk.store();
+    let old = store.snapshots_of_facts(&open.id).await?;
+    if old.len() <= MANY {
+        return Ok(0);
+    }
+    let mut after: Option<FactId> = None;
+    loop {
+        let facts = store.appended_facts(&open.id, after.as_ref(), MOST).await?;
+        let Some(last) = facts.last() else { break };
+        after = Some(last.id.clone());
+        let ids: Vec<FactId> = facts.iter().map(|fact| fact.id.clone()).collect();
+        let files: Vec<(String, Vec<u8>)> = facts.iter().map(text).collect::<Result<_, _>>()?;
+        let cancel = cancel.clone();
+        let snapshot = blocking(open.vault.clone(), move |vault| write(vault, &files, cancel)).await?;
+        store.facts_appended(&open.id, &ids, &snapshot.to_string()).await?;
+    }
+    let known = store.snapshots_of_facts(&open.id).await?;
+    let gone: Vec<SnapshotId> = old.iter().filter(|id| !known.contains(id)).filter_map(|id| id.parse().ok()).collect();
+    let many = gone.len();
+    blocking(open.vault.clone(), move |vault| {
+        for id in &gone {
+            match vault.forget(id) {
+                Ok(()) | Err(VaultError::NoSuchSnapshot(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(many)
 }
 
 fn text(fact: &Fact) -> Result<(String, Vec<u8>), VaultsError> {

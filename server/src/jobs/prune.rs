@@ -19,7 +19,7 @@ use holdfast_vault::{Meter, PruneOptions, PruneReport, SnapshotId, Stopped};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Desk,
+    Desk, facts,
     job::{Ending, Job, JobError},
     upkeep,
 };
@@ -39,6 +39,10 @@ pub(crate) async fn prune(job: &Job) -> Result<Ending, JobError> {
     ctx.step(STEP, TITLE, StepState::Started, None, None);
     let meter = Meter::new();
     let _telling = job.telling(STEP, &meter);
+    match facts::condense(&job.desk, &open, &ctx.cancel).await? {
+        0 => {}
+        many => job.log(Level::Info, format!("the facts of {many} snapshots were written into few")),
+    }
     let mut freed = 0;
     let report = loop {
         let options = PruneOptions { expected_snapshots: expected(&job.desk, id).await?, ..PruneOptions::default() };
@@ -63,7 +67,7 @@ pub(crate) async fn prune(job: &Job) -> Result<Ending, JobError> {
     }
     match &report.stopped {
         Some(Stopped::Cancelled) => return Err(JobError::Cancelled),
-        _ => ctx.step(STEP, TITLE, StepState::Done, None, Some(told.clone())),
+        _ => ctx.step(STEP, TITLE, StepState::Done, None, None),
     }
     let well = report.is_done() && report.damaged.is_empty();
     let state = if well { RunState::Succeeded } else { RunState::Warning };

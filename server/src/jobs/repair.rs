@@ -51,7 +51,7 @@ pub(crate) async fn repair(job: &Job) -> Result<Ending, JobError> {
     }
     store.distrust_packs(id).await?;
     let told = told(&report, broken);
-    ctx.step(STEP, TITLE, StepState::Done, None, Some(told.clone()));
+    ctx.step(STEP, TITLE, StepState::Done, None, None);
     let state = if report.snapshots.is_empty() { RunState::Succeeded } else { RunState::Warning };
     Ok(Ending { state, message: Some(told), gate_open: None })
 }

@@ -86,6 +86,40 @@ impl Store {
         rows.iter().map(fact).collect()
     }
 
+    /// Facts that stand in a vault, after this one in the order in which they became true; at most so many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn appended_facts(
+        &self,
+        vault: &VaultId,
+        after: Option<&FactId>,
+        most: u32,
+    ) -> Result<Vec<Fact>, StoreError> {
+        let rows = sqlx::query(
+            "select f.id, f.checkpoint, f.at, f.made_by, f.kind, d.run, d.report from fact f \
+             left join drill d on d.id = f.drill where f.vault = $1 and f.snapshot is not null and f.id > $2 \
+             order by f.id limit $3",
+        )
+        .bind(vault.as_str())
+        .bind(after.map_or("", FactId::as_str))
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(fact).collect()
+    }
+
+    /// All snapshots in a vault that hold facts.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn snapshots_of_facts(&self, vault: &VaultId) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar("select distinct snapshot from fact where vault = $1 and snapshot is not null")
+            .bind(vault.as_str())
+            .fetch_all(&self.pool)
+            .await?)
+    }
+
     /// The snapshots in a vault that hold facts of a checkpoint.
     ///
     /// # Errors

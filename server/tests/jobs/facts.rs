@@ -107,3 +107,22 @@ async fn facts_wait_in_a_catalogue_on_postgres_too() {
     assert_eq!(found.values().map(|fact| &fact.checkpoint).collect::<Vec<_>>(), [&made.id]);
     assert!(house.store.vaults_behind().await.unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prune_writes_the_facts_of_many_snapshots_into_one() {
+    let house = House::new().await;
+    let id = house.back_up().await.id;
+    // As many days as it takes: each drill is a snapshot of facts of its own.
+    for _ in 0..31 {
+        let run = house.queue(RunKind::Drill, Some(&id), ()).await;
+        assert_eq!(house.ended(&run).await.state, RunState::Succeeded);
+    }
+    let before = (facts(&house).await, house.tagged("holdfast:facts").await.len());
+    assert!(before.1 > 30, "{}", before.1);
+    let run = house.queue_on_vault(RunKind::Prune, None, serde_json::json!({})).await;
+    assert_eq!(house.ended(&run).await.state, RunState::Succeeded);
+    assert_eq!(facts(&house).await, before.0, "nothing of them is lost");
+    assert_eq!(house.tagged("holdfast:facts").await.len(), 1);
+    let run = house.queue(RunKind::Verify, Some(&id), ()).await;
+    assert_eq!(house.ended(&run).await.state, RunState::Succeeded, "and the catalogue knows where they are");
+}
