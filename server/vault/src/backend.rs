@@ -5,9 +5,14 @@ mod s3;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
 
 pub use local::{DirEntry, Disk, LocalBackend, SystemDisk};
-pub use s3::{Checksum, Encryption, NotABucket, S3Backend, S3Options, SecretKey, SelfTest};
+pub use s3::{
+    Checksum, Encryption, NotABucket, Retention, RetentionMode, S3Backend, S3Options, SecretKey, SelfTest, Undeleted,
+};
 
 /// What a file of the vault is for; each kind has a place of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,6 +102,37 @@ pub trait Backend: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Takes back what a newer file has replaced or what should never have been seen: as [`Backend::remove`], but what
+    /// is held may be hidden instead, and its bytes stay until their time.
+    ///
+    /// # Errors
+    /// Whatever the storage says.
+    fn withdraw(&self, kind: FileKind, name: &str) -> Result<(), BackendError> {
+        self.remove(kind, name)
+    }
+
+    /// For how long what is written is held against being removed, if the storage does that.
+    fn retention(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Until when a file is held.
+    ///
+    /// # Errors
+    /// [`BackendError::NotFound`] and whatever the storage says.
+    fn held_until(&self, _kind: FileKind, _name: &str) -> Result<Option<OffsetDateTime>, BackendError> {
+        Ok(None)
+    }
+
+    /// Holds a file until then, which is never earlier than it was.
+    ///
+    /// # Errors
+    /// Where the storage cannot hold anything, [`BackendError::NotFound`], and whatever the storage says.
+    fn retain(&self, kind: FileKind, name: &str, _until: OffsetDateTime) -> Result<(), BackendError> {
+        let source = io::Error::new(io::ErrorKind::Unsupported, "this storage holds nothing against being removed");
+        Err(BackendError::Failed { what: format!("{} {name}", kind.word()), source: Arc::new(source) })
+    }
+
     /// Bytes that are free for more; none where nobody can say.
     ///
     /// # Errors
@@ -125,6 +161,14 @@ pub enum BackendError {
     NoSpace {
         /// The location.
         place: String,
+    },
+    /// The storage holds it until then: it can be removed afterwards.
+    #[error("{what} is held by the bucket's object lock until {until}; it can be removed afterwards")]
+    Held {
+        /// Kind and name.
+        what: String,
+        /// Until when.
+        until: OffsetDateTime,
     },
     /// The storage refused or failed.
     #[error("{what}: {source}")]

@@ -12,8 +12,9 @@ mod touch;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::backend::FileKind;
+use crate::backend::{BackendError, FileKind};
 use crate::lock::{self, Lock};
+use crate::snapshot::SnapshotJson;
 use crate::vault::Opened;
 use crate::{Cancel, Error, Id, Meter, PackId, Problem, SnapshotId, TreeId};
 use packs::{Depth, Sound};
@@ -174,10 +175,12 @@ pub(crate) fn vault(
     check_small_files(&findings)?;
     // Snapshots before the index: whoever seals meanwhile writes them the other way round.
     let mut roots = Vec::new();
-    for id in vault.snapshot_names()? {
-        match vault.snapshot(&id) {
+    let names = vault.snapshot_names()?;
+    for (id, read) in vault.load_each::<SnapshotJson>(FileKind::Snapshot, &names, cancel)? {
+        match read {
             Ok(snapshot) => roots.push((Some(id), snapshot.tree)),
-            Err(Error::NoSuchSnapshot(_)) => {}
+            // Forgotten between list and read.
+            Err(Error::Backend(BackendError::NotFound { .. })) => {}
             Err(error) => findings.damage(error, |problem| problem.snapshot(id))?,
         }
     }

@@ -86,6 +86,7 @@ mod queue;
 mod read;
 mod repair;
 mod restore;
+mod retain;
 mod snapshot;
 mod unpacked;
 mod vault;
@@ -94,8 +95,8 @@ mod zip;
 
 pub use archive::{Archived, Filter, SkipReason, Skipped, Source};
 pub use backend::{
-    Backend, BackendError, Checksum, DirEntry, Disk, Encryption, FileKind, LocalBackend, NotABucket, S3Backend,
-    S3Options, SecretKey, SelfTest, SystemDisk,
+    Backend, BackendError, Checksum, DirEntry, Disk, Encryption, FileKind, LocalBackend, NotABucket, Retention,
+    RetentionMode, S3Backend, S3Options, SecretKey, SelfTest, SystemDisk, Undeleted,
 };
 pub use cancel::{Cancel, Cancelled};
 pub use check::{CheckReport, CheckScope, ReadBack};
@@ -110,6 +111,7 @@ pub use prune::{PruneOptions, PruneReport, Stopped};
 pub use read::FileReader;
 pub use repair::{Broken, BrokenSnapshot, Mended, RepairOptions, RepairReport};
 pub use restore::{Existing, RestoreOptions, Restored};
+pub use retain::Retained;
 pub use snapshot::{Snapshot, SnapshotDraft};
 pub use vault::{Stats, Vault, VaultOptions};
 pub use write::{Chunking, Sealed, Stream, Streamed, Writer};

@@ -12,6 +12,7 @@
 //! - Reading and copying happen under the shared lock, beside other writers. The exclusive lock is taken in slices; each
 //!   begins by making sure that index and snapshots are those that the decisions were made by, else these are made anew.
 //! - New files are durable before the old ones go, and the lock is looked at between the two.
+//! - What a bucket's object lock holds waits until it is free; index files that are replaced are hidden meanwhile.
 //! - What cannot be read stops the prune: a snapshot, a tree, an index file, any list.
 
 mod apply;
@@ -21,14 +22,17 @@ mod repack;
 mod survey;
 mod turn;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::backend::FileKind;
+use crate::id::IdMap;
 use crate::lock::Lock;
 use crate::vault::Opened;
-use crate::{Cancel, Error, Meter, Problem, SnapshotId, Vault};
+use crate::{BackendError, Cancel, Error, Meter, PackId, Problem, SnapshotId, Vault};
 use apply::{Apply, Outcome};
 use plan::Plan;
 use survey::Survey;
@@ -99,7 +103,7 @@ pub struct PruneReport {
     pub packs_returned: u64,
     /// Entries of packs that nobody needs and that are not there.
     pub packs_gone: u64,
-    /// Packs that wait for the end of their grace.
+    /// Packs that wait for the end of their grace, or of the time for which the bucket's object lock holds them.
     pub packs_waiting: u64,
     /// Bytes of these.
     pub bytes_waiting: u64,
@@ -147,6 +151,7 @@ impl Vault {
             meter,
             turn: Turn::new(cancel, wanted),
             started: OffsetDateTime::now_utc(),
+            held: IdMap::default(),
             report: PruneReport::default(),
         };
         let outcome = prune.run();
@@ -170,6 +175,8 @@ struct Prune<'a> {
     meter: &'a Meter,
     turn: Turn<'a>,
     started: OffsetDateTime,
+    /// Packs whose grace is over and that the storage holds until then.
+    held: IdMap<OffsetDateTime>,
     report: PruneReport,
 }
 
@@ -187,8 +194,9 @@ impl Prune<'_> {
             survey.refresh(self.vault, &self.options.expected_snapshots, &self.turn, self.meter)?;
             drop(shared);
             self.report.snapshots = survey.snapshots();
-            let plan = Plan::make(&mut survey, self.options, self.started);
-            plan.describe(&survey, self.options, &mut self.report);
+            let mut plan = Plan::make(&mut survey, self.options, self.started);
+            self.ask_for_held(&survey, &mut plan)?;
+            plan.describe(&survey, self.options, &self.held, &mut self.report);
             self.meter.set_current("taking out what nobody needs");
             match Apply::new(self, &mut survey, &plan).run()? {
                 Outcome::Changed if changes == AGAIN => {
@@ -207,6 +215,36 @@ impl Prune<'_> {
             repack::run(self, &survey, &plan)?;
             repacked = true;
         }
+    }
+
+    /// What the storage holds is not removed yet, whatever its grace. It is asked now, for it would be in vain later,
+    /// under the exclusive lock.
+    fn ask_for_held(&mut self, survey: &Survey, plan: &mut Plan) -> Result<(), Halt> {
+        if self.vault.backend.retention().is_none() {
+            return Ok(());
+        }
+        self.meter.set_current("asking what the bucket holds");
+        let due: Vec<PackId> = plan.due(survey).filter(|pack| !self.held.contains_key(pack)).collect();
+        let (asked, next) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
+        self.turn.crew(self.vault.readers().min(due.len()), &|| {}, &|stop| {
+            while let Some(pack) = due.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                match self.vault.backend.held_until(FileKind::Pack, &pack.to_string()) {
+                    Ok(until) => asked.lock().unwrap_or_else(PoisonError::into_inner).push((*pack, until)),
+                    Err(BackendError::NotFound { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(())
+        })?;
+        let now = OffsetDateTime::now_utc();
+        for (pack, until) in asked.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.held.extend(until.filter(|until| *until > now).map(|until| (pack, until)));
+        }
+        plan.wait_for(survey, &self.held);
+        Ok(())
     }
 
     /// A lock, or the reason to stop: here something has been done already.

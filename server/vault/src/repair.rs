@@ -112,7 +112,7 @@ impl Vault {
         packs::rebuild(vault, &layout, &lock, options, cancel, meter, &mut report)?;
         lock.still_held()?;
         for (name, _) in &old {
-            vault.backend.remove(FileKind::Index, name)?;
+            vault.backend.withdraw(FileKind::Index, name)?;
             report.index_removed += 1;
         }
         {

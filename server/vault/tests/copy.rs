@@ -216,7 +216,7 @@ fn a_cancelled_copy_is_gone_within_a_second_and_the_next_one_goes_on() {
     }
     assert_eq!(ids(&to), []);
     let before = packed(&place.path("other"));
-    assert!(before > 15 << 20, "{before}");
+    assert!(before > 8 << 20, "{before}");
 
     let report = copy(&vault, &Vault::open(Arc::new(store), &Password::new(OTHER.into()), options()).unwrap());
     assert_eq!(report.copied.len(), 1);

@@ -1,8 +1,12 @@
 //! A vault in a bucket of a real store: what goes in comes out, and stock restic agrees.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "s3/copy.rs"]
+mod copy;
 #[path = "s3/faults.rs"]
 mod faults;
+#[path = "s3/hold.rs"]
+mod hold;
 #[path = "s3/proxy.rs"]
 mod proxy;
 #[path = "faults/report.rs"]
@@ -35,9 +39,13 @@ fn init(prefix: &str) -> Vault {
 
 /// Stock restic on a vault in the bucket; it must succeed.
 fn restic(place: &Place, program: &str, prefix: &str, args: &[&str]) -> String {
+    restic_in(place, program, &options_at(prefix).location(), args)
+}
+
+fn restic_in(place: &Place, program: &str, location: &str, args: &[&str]) -> String {
     let cache = tempfile::tempdir().unwrap();
     let output = Command::new(program)
-        .args(["-r", &options_at(prefix).location(), "--cache-dir", cache.path().to_str().unwrap()])
+        .args(["-r", location, "--cache-dir", cache.path().to_str().unwrap()])
         .args(args)
         .current_dir(place.dir.path())
         .env("RESTIC_PASSWORD", PASSWORD)

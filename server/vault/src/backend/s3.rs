@@ -13,30 +13,38 @@
 
 mod client;
 mod fault;
+mod hold;
 mod options;
 mod parts;
 mod self_test;
+mod self_test_hold;
 mod store;
+mod undelete;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
+use time::OffsetDateTime;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
 use super::{Backend, BackendError, FileKind};
 use crate::Id;
 use fault::Fault;
+use hold::IfHeld;
 use store::{Store, within};
 
+pub use hold::{Retention, RetentionMode};
 pub use options::{Checksum, Encryption, NotABucket, S3Options, SecretKey};
 pub use self_test::SelfTest;
+pub use undelete::Undeleted;
 
 /// The first pause between two tries, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -48,6 +56,8 @@ pub struct S3Backend {
     store: Store,
     /// Packs may be on their way so many at a time; small files are never kept waiting behind them.
     transfers: Semaphore,
+    /// Whether the bucket keeps versions of what is removed, as far as is known.
+    versioned: AtomicBool,
     /// For the connections. `Some` until it is dropped.
     runtime: Option<Runtime>,
 }
@@ -68,7 +78,9 @@ impl S3Backend {
         // The work is done on the callers' threads; this one moves the bytes.
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("vault-s3").enable_all().build();
         let runtime = runtime.map_err(|error| failed(error.kind(), error.to_string()))?;
-        Ok(S3Backend { store, transfers, runtime: Some(runtime) })
+        // Object lock needs versions.
+        let versioned = AtomicBool::new(store.options.retention.is_some());
+        Ok(S3Backend { store, transfers, versioned, runtime: Some(runtime) })
     }
 
     fn key(&self, kind: FileKind, name: &str) -> String {
@@ -137,33 +149,35 @@ impl S3Backend {
         self.tries(self.store.options.patience, || self.store.get(key, range)).await
     }
 
-    async fn put(&self, key: &str, body: Bytes, name: Option<Id>) -> Result<(), Fault> {
+    async fn put(&self, key: &str, body: Bytes, name: Option<Id>, hold: Option<Retention>) -> Result<(), Fault> {
         let part = self.store.options.part.max(1);
         if body.len() > part {
-            return self.put_in_parts(key, body, part).await;
+            return self.put_in_parts(key, body, part, hold).await;
         }
-        self.tries(self.time_for(body.len()), || self.store.put(key, body.clone(), name, false)).await
+        self.tries(self.time_for(body.len()), || self.store.put(key, body.clone(), name, hold, false)).await
     }
 
     /// Puts an object where there is none. One that is there and equal is what a lost answer leaves.
     async fn put_new(&self, key: &str, body: Bytes) -> Result<(), Fault> {
-        let time = self.time_for(body.len());
-        match self.tries(time, || self.store.put(key, body.clone(), None, true)).await {
+        let (time, hold) = (self.time_for(body.len()), self.store.options.retention);
+        match self.tries(time, || self.store.put(key, body.clone(), None, hold, true)).await {
             Err(Fault::There) if self.fetch(key, None).await? == body => Ok(()),
-            Err(Fault::NotOffered(_)) => self.put(key, body, None).await,
+            Err(Fault::NotOffered(_)) => self.put(key, body, None, hold).await,
             other => other,
         }
     }
 
     fn send(&self, kind: FileKind, name: &str, body: &Bytes) -> Result<(), BackendError> {
         let key = self.key(kind, name);
+        // A lock that cannot be removed would lock everybody out.
+        let hold = self.store.options.retention.filter(|_| kind != FileKind::Lock);
         let outcome = self.wait(kind, async {
             let outcome = match kind {
                 FileKind::Config => self.put_new(&key, body.clone()).await,
-                _ => self.put(&key, body.clone(), name.parse().ok()).await,
+                _ => self.put(&key, body.clone(), name.parse().ok(), hold).await,
             };
             match outcome {
-                Err(fault) if fault.passes() => self.settle(kind, &key, body.len(), fault).await,
+                Err(fault) if fault.passes() => self.heard_after_all(kind, &key, body.len(), fault).await,
                 other => other,
             }
         });
@@ -172,10 +186,10 @@ impl S3Backend {
 
     /// After many tries whose answers did not come: was one of them heard all the same? A lock that nobody will know
     /// of must not stay.
-    async fn settle(&self, kind: FileKind, key: &str, length: usize, fault: Fault) -> Result<(), Fault> {
+    async fn heard_after_all(&self, kind: FileKind, key: &str, length: usize, fault: Fault) -> Result<(), Fault> {
         let time = self.store.options.timeout;
         if kind == FileKind::Lock {
-            let _ = within(time, self.store.delete(key)).await;
+            let _ = within(time, self.erase(key, IfHeld::Hide)).await;
             return Err(fault);
         }
         match within(time, self.store.head(key)).await {
@@ -212,6 +226,12 @@ impl S3Backend {
             },
         };
         Ok(vec![("config".to_owned(), size)])
+    }
+
+    fn take_away(&self, kind: FileKind, name: &str, if_held: IfHeld) -> Result<(), BackendError> {
+        let key = self.key(kind, name);
+        let outcome = self.wait(FileKind::Config, self.erase(&key, if_held));
+        outcome.map_err(|fault| fault.into_error(self.what(kind, name), &self.location()))
     }
 
     fn what(&self, kind: FileKind, name: &str) -> String {
@@ -312,8 +332,29 @@ impl Backend for S3Backend {
     }
 
     fn remove(&self, kind: FileKind, name: &str) -> Result<(), BackendError> {
+        self.take_away(kind, name, if kind == FileKind::Lock { IfHeld::Hide } else { IfHeld::Keep })
+    }
+
+    fn withdraw(&self, kind: FileKind, name: &str) -> Result<(), BackendError> {
+        self.take_away(kind, name, IfHeld::Hide)
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        self.store.options.retention.map(|retention| retention.period)
+    }
+
+    fn held_until(&self, kind: FileKind, name: &str) -> Result<Option<OffsetDateTime>, BackendError> {
         let key = self.key(kind, name);
-        let outcome = self.wait(FileKind::Config, self.brief(|| self.store.delete(&key)));
+        let outcome = self.wait(FileKind::Config, self.brief(|| self.store.held_until(&key, None)));
+        outcome.map_err(|fault| fault.into_error(self.what(kind, name), &self.location()))
+    }
+
+    fn retain(&self, kind: FileKind, name: &str, until: OffsetDateTime) -> Result<(), BackendError> {
+        let key = self.key(kind, name);
+        let outcome = match self.store.options.retention {
+            Some(retention) => self.wait(FileKind::Config, self.brief(|| self.store.hold(&key, retention, until))),
+            None => Err(Fault::NotOffered("no retention was set for this vault's bucket".into())),
+        };
         outcome.map_err(|fault| fault.into_error(self.what(kind, name), &self.location()))
     }
 

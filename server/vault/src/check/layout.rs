@@ -11,6 +11,8 @@ use crate::{Error, Id, PackId};
 #[derive(Default)]
 pub(crate) struct Layout {
     pub index: Index,
+    /// The index files, with the packs that each names.
+    pub files: Vec<(Id, Vec<PackId>)>,
     /// Blobs of each pack, sorted by offset.
     pub packs: IdMap<Vec<Blob>>,
     /// Sizes of the pack files that exist.
@@ -32,16 +34,18 @@ impl Layout {
     fn load_once(findings: &Findings<'_>) -> Result<Layout, Error> {
         let vault = findings.vault;
         let mut layout = Layout::default();
-        for (name, _) in vault.backend.list(FileKind::Index)? {
-            findings.cancel.check()?;
-            let file = match vault.load::<IndexJson>(FileKind::Index, &name) {
+        let names: Vec<Id> =
+            vault.backend.list(FileKind::Index)?.iter().filter_map(|(name, _)| name.parse().ok()).collect();
+        for (id, file) in vault.load_each::<IndexJson>(FileKind::Index, &names, findings.cancel)? {
+            let file = match file {
                 Ok(file) => file,
                 Err(error) => {
                     findings.damage(error, |problem| problem)?;
                     continue;
                 }
             };
-            layout.index.add(name.parse().ok(), &file.packs)?;
+            layout.index.add(Some(id), &file.packs)?;
+            layout.files.push((id, file.packs.iter().map(|pack| pack.id).collect()));
             for pack in file.packs {
                 layout.packs.entry(pack.id).or_default().extend(pack.blobs);
             }

@@ -47,7 +47,7 @@ pub(super) struct Carried {
 pub(super) fn is_damage(error: &BackendError) -> bool {
     match error {
         BackendError::NotFound { .. } => true,
-        BackendError::NoSpace { .. } => false,
+        BackendError::NoSpace { .. } | BackendError::Held { .. } => false,
         BackendError::Failed { source, .. } => !matches!(
             source.kind(),
             io::ErrorKind::TimedOut

@@ -1,6 +1,5 @@
 //! Doing what was decided, under the exclusive lock, in slices.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -11,9 +10,10 @@ use super::survey::Survey;
 use super::turn::Halt;
 use super::{Prune, PruneReport};
 use crate::backend::FileKind;
+use crate::id::IdSet;
 use crate::index::{FILE_BLOBS, IndexJson, PackJson};
 use crate::lock::Lock;
-use crate::{Error, Id, PackId};
+use crate::{BackendError, Id, PackId};
 
 /// Index files with fewer blobs are put together …
 const SMALL: usize = FILE_BLOBS / 5;
@@ -47,6 +47,8 @@ pub(super) struct Apply<'a, 'b> {
     survey: &'b mut Survey,
     plan: &'b Plan,
     held: Option<(Lock, Instant)>,
+    /// Packs that could not be removed: their entries stay.
+    still_there: IdSet,
 }
 
 /// What the entries of an index file become, and what to count once they have.
@@ -60,7 +62,7 @@ struct Rewrite {
 
 impl<'a, 'b> Apply<'a, 'b> {
     pub(super) fn new(prune: &'b mut Prune<'a>, survey: &'b mut Survey, plan: &'b Plan) -> Apply<'a, 'b> {
-        Apply { prune, survey, plan, held: None }
+        Apply { prune, survey, plan, held: None, still_there: IdSet::default() }
     }
 
     pub(super) fn run(mut self) -> Result<Outcome, Halt> {
@@ -155,12 +157,12 @@ impl<'a, 'b> Apply<'a, 'b> {
         if let Err(halt) = self.still_held() {
             // Others have worked here since: what it says may be of yesterday. The old files still say it all.
             if let Some(new) = new {
-                vault.backend.remove(FileKind::Index, &new.to_string())?;
+                vault.backend.withdraw(FileKind::Index, &new.to_string())?;
             }
             return Err(halt);
         }
         for id in files {
-            vault.backend.remove(FileKind::Index, &id.to_string())?;
+            vault.backend.withdraw(FileKind::Index, &id.to_string())?;
             self.survey.census.files.retain(|file| file.id != *id);
         }
         let report = &mut self.prune.report;
@@ -189,7 +191,8 @@ impl<'a, 'b> Apply<'a, 'b> {
         }
         for mut entry in file.packs_to_delete {
             let number = self.survey.census.number_of(&entry.id);
-            match number.map_or(Fate::Wait, |number| self.plan.fate(number)) {
+            let fate = number.map_or(Fate::Wait, |number| self.plan.fate(number));
+            match if self.still_there.contains(&entry.id) { Fate::Wait } else { fate } {
                 Fate::Return if !entry.blobs.is_empty() => {
                     rewrite.returned += 1;
                     entry.time = None;
@@ -233,24 +236,29 @@ impl<'a, 'b> Apply<'a, 'b> {
     fn remove(&mut self, packs: &[(PackId, u64)]) -> Result<(), Halt> {
         self.still_held()?;
         let backend = &self.prune.vault.backend;
-        let next = AtomicUsize::new(0);
-        let threads = self.prune.vault.options.threads.min(packs.len());
         // To its end: it is few packs, and stopping in between would gain nothing.
-        std::thread::scope(|scope| {
-            let work = || -> Result<(), Error> {
-                while let Some((id, _)) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    backend.remove(FileKind::Pack, &id.to_string())?;
-                }
-                Ok(())
-            };
-            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-            for worker in workers {
-                worker.join().map_err(|_| Error::Refused("a thread of the prune died".into()))??;
+        let done = self.prune.vault.in_parallel(packs, |(id, size)| {
+            match backend.remove(FileKind::Pack, &id.to_string()) {
+                Err(BackendError::Held { until, .. }) => Ok((*id, *size, Some(until))),
+                other => Ok(other.map(|()| (*id, *size, None))?),
             }
-            Ok::<_, Error>(())
         })?;
-        self.prune.report.packs_removed += packs.len() as u64;
-        self.prune.report.bytes_removed += packs.iter().map(|(_, size)| size).sum::<u64>();
+        let report = &mut self.prune.report;
+        for (id, size, held) in done {
+            match held {
+                None => {
+                    report.packs_removed += 1;
+                    report.bytes_removed += size;
+                }
+                // Nobody had said so before.
+                Some(until) => {
+                    report.packs_waiting += 1;
+                    report.bytes_waiting += size;
+                    report.waits_until(until);
+                    self.still_there.insert(id);
+                }
+            }
+        }
         self.prune.meter.add_files(packs.len() as u64);
         Ok(())
     }

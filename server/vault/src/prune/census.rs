@@ -1,6 +1,8 @@
 //! What the index files say and which packs are there: every pack, and a place for every blob.
 
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use time::OffsetDateTime;
 
@@ -97,12 +99,22 @@ impl Census {
                 sizes.insert(id, size);
             }
         }
-        let mut census = Census::default();
+        let mut names: Vec<Id> = Vec::with_capacity(files.len());
         for (name, _) in files {
-            turn.check()?;
-            let id = name.parse().map_err(|_| Error::damaged(format!("index {name}: not a name of an index")))?;
-            census.add(id, vault.load(FileKind::Index, &name)?, &sizes)?;
+            names.push(name.parse().map_err(|_| Error::damaged(format!("index {name}: not a name of an index")))?);
         }
+        let (census, next) = (Mutex::new(Census::default()), AtomicUsize::new(0));
+        turn.crew(vault.readers().min(names.len()), &|| {}, &|stop| {
+            while let Some(id) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let file = vault.load(FileKind::Index, &id.to_string())?;
+                census.lock().unwrap_or_else(PoisonError::into_inner).add(*id, file, &sizes)?;
+            }
+            Ok(())
+        })?;
+        let mut census = census.into_inner().unwrap_or_else(PoisonError::into_inner);
         census.strays = sizes.into_iter().filter(|(id, _)| !census.numbers.contains_key(id)).collect();
         Ok(census)
     }

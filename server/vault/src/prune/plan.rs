@@ -5,9 +5,9 @@ use time::OffsetDateTime;
 use super::census::{Census, Pack};
 use super::survey::Survey;
 use super::{PruneOptions, PruneReport};
-use crate::Id;
 use crate::id::IdMap;
 use crate::pack::BlobKind;
+use crate::{Id, PackId};
 
 /// What becomes of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +74,28 @@ impl Plan {
         self.fates.get(number as usize).copied().unwrap_or(Fate::Keep)
     }
 
-    /// Writes into the report how things stand.
-    pub(super) fn describe(&self, survey: &Survey, options: &PruneOptions, report: &mut PruneReport) {
+    /// The packs that are to be removed now.
+    pub(super) fn due<'a>(&'a self, survey: &'a Survey) -> impl Iterator<Item = PackId> + 'a {
+        survey.census.packs.iter().zip(&self.fates).filter(|(_, fate)| **fate == Fate::Remove).map(|(pack, _)| pack.id)
+    }
+
+    /// These are not removed yet.
+    pub(super) fn wait_for(&mut self, survey: &Survey, held: &IdMap<OffsetDateTime>) {
+        for (pack, fate) in survey.census.packs.iter().zip(&mut self.fates) {
+            if *fate == Fate::Remove && held.contains_key(&pack.id) {
+                *fate = Fate::Wait;
+            }
+        }
+    }
+
+    /// Writes into the report how things stand. Some packs are held by the storage.
+    pub(super) fn describe(
+        &self,
+        survey: &Survey,
+        options: &PruneOptions,
+        held: &IdMap<OffsetDateTime>,
+        report: &mut PruneReport,
+    ) {
         (report.bytes_used, report.bytes_unused) = (0, 0);
         (report.packs_waiting, report.bytes_waiting, report.next_removal) = (0, 0, None);
         for (pack, fate) in survey.census.packs.iter().zip(&self.fates) {
@@ -87,7 +107,13 @@ impl Plan {
                 Fate::Wait => {
                     report.packs_waiting += 1;
                     report.bytes_waiting += pack.size;
-                    report.waits_since(pack.marked.flatten().unwrap_or_else(OffsetDateTime::now_utc), options);
+                    match held.get(&pack.id) {
+                        Some(until) => report.waits_until(*until),
+                        None => {
+                            let since = pack.marked.flatten().unwrap_or_else(OffsetDateTime::now_utc);
+                            report.waits_since(since, options);
+                        }
+                    }
                 }
                 _ => {}
             }
@@ -100,8 +126,13 @@ impl PruneReport {
     pub(super) fn waits_since(&mut self, since: OffsetDateTime, options: &PruneOptions) {
         let due = time::Duration::try_from(options.grace).ok().and_then(|grace| since.checked_add(grace));
         if let Some(due) = due {
-            self.next_removal = Some(self.next_removal.map_or(due, |known| known.min(due)));
+            self.waits_until(due);
         }
+    }
+
+    /// A pack waits until then.
+    pub(super) fn waits_until(&mut self, due: OffsetDateTime) {
+        self.next_removal = Some(self.next_removal.map_or(due, |known| known.min(due)));
     }
 }
 

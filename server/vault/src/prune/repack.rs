@@ -98,7 +98,7 @@ fn round(prune: &mut Prune<'_>, jobs: &[Job]) -> Result<(), Halt> {
         }
         Ok(())
     };
-    let outcome = prune.turn.crew(prune.vault.options.threads.min(jobs.len()), &|| {}, &work);
+    let outcome = prune.turn.crew(prune.vault.readers().min(jobs.len()), &|| {}, &work);
     prune.report.damaged.append(&mut damaged.into_inner().unwrap_or_else(PoisonError::into_inner));
     if let Err(Halt::Failed(error)) = outcome {
         return Err(Halt::Failed(error));

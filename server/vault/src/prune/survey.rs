@@ -83,7 +83,7 @@ impl Survey {
         let mut roots: Vec<Step> = roots.into_iter().filter(|step| known.trees.insert(step.tree)).collect();
         let found = Mutex::new(known);
         if let Some(first) = roots.pop() {
-            let threads = vault.options.threads.max(1);
+            let threads = vault.readers();
             let queue = Queue::new(threads, first);
             queue.push(roots);
             let census = &self.census;
@@ -117,7 +117,7 @@ fn roots(vault: &Opened, names: &[SnapshotId], turn: &Turn<'_>) -> Result<Vec<St
     let next = AtomicUsize::new(0);
     let steps = Mutex::new(Vec::with_capacity(names.len()));
     let gone = Mutex::new(Vec::new());
-    turn.crew(vault.options.threads.min(names.len()), &|| {}, &|stop| {
+    turn.crew(vault.readers().min(names.len()), &|| {}, &|stop| {
         while let Some(id) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
             if stop.load(Ordering::Relaxed) {
                 break;

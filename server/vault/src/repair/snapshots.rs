@@ -69,7 +69,7 @@ pub(super) fn mend(
         }
         // A replacement is durable by now.
         if matches!(snapshot.mended, Mended::Forgotten | Mended::Replaced { .. }) {
-            vault.backend.remove(FileKind::Snapshot, &snapshot.id.to_string())?;
+            vault.backend.withdraw(FileKind::Snapshot, &snapshot.id.to_string())?;
         }
     }
     Ok(())

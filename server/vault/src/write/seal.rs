@@ -91,7 +91,7 @@ impl Ground<'_> {
             Ok(()) => {}
             Err(Error::VaultChanged { .. }) => {
                 if let Err(error) = self.look_again(tree) {
-                    self.vault.backend.remove(FileKind::Snapshot, &snapshot.to_string())?;
+                    self.vault.backend.withdraw(FileKind::Snapshot, &snapshot.to_string())?;
                     withdraw(self.vault, self.listed);
                     return Err(error);
                 }
@@ -136,7 +136,7 @@ fn withdraw(vault: &Opened, listed: &Listed) {
         let present = present(vault)?;
         if listed.packs.iter().any(|pack| !present.contains(pack)) {
             for file in &listed.files {
-                vault.backend.remove(FileKind::Index, &file.to_string())?;
+                vault.backend.withdraw(FileKind::Index, &file.to_string())?;
             }
         }
         Ok(())

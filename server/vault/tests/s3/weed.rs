@@ -6,11 +6,16 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use holdfast_vault::{S3Options, SecretKey};
 
 use super::support::random;
 
 pub const BUCKET: &str = "holdfast";
+/// With object lock.
+pub const LOCKED: &str = "holdfast-locked";
+/// That keeps versions, and holds nothing.
+pub const VERSIONED: &str = "holdfast-versions";
 pub const KEY: &str = "AKIDHOLDFAST";
 pub const SECRET: &str = "very-secret-holdfast";
 /// May read and list, and nothing else.
@@ -72,8 +77,15 @@ fn start() -> Weed {
     args.extend([format!("-s3.port={}", ports[6]), format!("-s3.port.grpc={}", ports[7])]);
     args.extend([format!("-dir={}", dir.display()), format!("-s3.config={}", config.display())]);
     args.extend(
-        ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-s3.port.iceberg=0", "-master.telemetry=false"]
-            .map(String::from),
+        [
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-s3",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-master.telemetry=false",
+        ]
+        .map(String::from),
     );
     args.extend(["-volume.max=20", "-master.volumeSizeLimitMB=1024", "-volume.preStopSeconds=0"].map(String::from));
     certificates(&dir);
@@ -106,6 +118,13 @@ fn start() -> Weed {
         late();
         std::thread::sleep(Duration::from_millis(100));
     }
+    let owner = client(weed.port);
+    runtime.block_on(async {
+        owner.create_bucket().bucket(LOCKED).object_lock_enabled_for_bucket(true).send().await.unwrap();
+        owner.create_bucket().bucket(VERSIONED).send().await.unwrap();
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        owner.put_bucket_versioning().bucket(VERSIONED).versioning_configuration(enabled).send().await.unwrap();
+    });
     weed
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ConnectorError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use time::OffsetDateTime;
 
 use crate::backend::BackendError;
 
@@ -16,7 +17,10 @@ pub(super) enum Verb {
     Get,
     Head,
     List,
+    Versions,
     Delete,
+    Hold,
+    Settings,
 }
 
 impl Verb {
@@ -27,7 +31,10 @@ impl Verb {
             Verb::Get => "s3:GetObject",
             Verb::Head => "s3:GetObject and, to be told that something is missing, s3:ListBucket",
             Verb::List => "s3:ListBucket",
-            Verb::Delete => "s3:DeleteObject, and that no object lock holds it",
+            Verb::Versions => "s3:ListBucketVersions",
+            Verb::Hold => "s3:PutObjectRetention, and a period is never made shorter",
+            Verb::Settings => "s3:GetBucketObjectLockConfiguration",
+            Verb::Delete => "s3:DeleteObject and s3:DeleteObjectVersion, and that no object lock holds it",
         }
     }
 }
@@ -47,6 +54,8 @@ pub(super) enum Fault {
     NotOffered(String),
     /// The store is full.
     Full(String),
+    /// The bucket's object lock holds it until then.
+    Held(OffsetDateTime),
     /// It will be the same next time: a person must do something.
     Final(io::ErrorKind, String),
 }
@@ -69,6 +78,7 @@ impl Fault {
             | Fault::Final(_, text) => text.clone(),
             Fault::Missing => "it is not there".into(),
             Fault::There => "it is there already".into(),
+            Fault::Held(until) => format!("the bucket holds it until {until}"),
         }
     }
 
@@ -76,6 +86,7 @@ impl Fault {
     pub(super) fn into_error(self, what: String, place: &str) -> BackendError {
         let kind = match &self {
             Fault::Missing => return BackendError::NotFound { what },
+            Fault::Held(until) => return BackendError::Held { what, until: *until },
             Fault::Full(_) => return BackendError::NoSpace { place: place.to_owned() },
             Fault::Passing(_) | Fault::Bent(_) => io::ErrorKind::TimedOut,
             Fault::There => io::ErrorKind::AlreadyExists,
@@ -172,6 +183,7 @@ fn answered(verb: Verb, status: u16, code: &str, said: &str) -> Fault {
         | "OperationAborted"
         | "ConditionalRequestConflict"
         | "SlowDown" => return Fault::Passing(detail),
+        "ObjectLockConfigurationNotFoundError" | "NoSuchObjectLockConfiguration" => return Fault::Missing,
         "NotImplemented" => return Fault::NotOffered(detail),
         "InvalidRange" => return Fault::Final(io::ErrorKind::UnexpectedEof, format!("it is shorter ({detail})")),
         _ => {}

@@ -6,6 +6,8 @@ use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::hold::Retention;
+
 /// A secret access key or a session token; it cannot be printed, and its memory is wiped.
 #[derive(Clone)]
 pub struct SecretKey(Zeroizing<String>);
@@ -104,6 +106,8 @@ pub struct S3Options {
     pub part: usize,
     /// Packs on their way at once.
     pub connections: usize,
+    /// In a bucket with object lock: everything but locks is held for so long from its writing on.
+    pub retention: Option<Retention>,
 }
 
 impl S3Options {
@@ -157,6 +161,7 @@ impl S3Options {
             patience: Duration::from_secs(180),
             part: 32 << 20,
             connections: 8,
+            retention: None,
         })
     }
 

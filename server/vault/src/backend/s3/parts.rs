@@ -6,15 +6,22 @@ use bytes::Bytes;
 
 use super::S3Backend;
 use super::fault::Fault;
+use super::hold::Retention;
 use super::store::within;
 
 impl S3Backend {
-    pub(super) async fn put_in_parts(&self, key: &str, body: Bytes, size: usize) -> Result<(), Fault> {
+    pub(super) async fn put_in_parts(
+        &self,
+        key: &str,
+        body: Bytes,
+        size: usize,
+        hold: Option<Retention>,
+    ) -> Result<(), Fault> {
         let begun = Cell::new(0);
         let upload = self
             .brief(|| {
                 begun.set(begun.get() + 1);
-                self.store.begin(key)
+                self.store.begin(key, hold)
             })
             .await;
         let outcome = match &upload {

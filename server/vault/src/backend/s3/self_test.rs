@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::S3Backend;
 use super::fault::Fault;
+use super::hold::IfHeld;
 use super::store::within;
 use crate::Id;
 use crate::backend::{Backend as _, BackendError, FileKind};
@@ -19,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfTest {
-    /// `put`, `get`, `range`, `multipart`, `list`, `conditional put`, `bent upload`, `delete`.
+    /// `put`, `get`, `range`, `multipart`, `list`, `conditional put`, `bent upload`, `delete`; where a retention is asked
+    /// for, `object lock`, `lock file` and `sealed object` too.
     pub name: &'static str,
     /// It worked.
     pub ok: bool,
@@ -32,15 +34,15 @@ pub struct SelfTest {
 }
 
 /// What a step saw, or what went wrong and what helps.
-type Seen = Result<String, (Fault, &'static str)>;
+pub(super) type Seen = Result<String, (Fault, &'static str)>;
 
-struct Tried<'a> {
+pub(super) struct Tried<'a> {
     backend: &'a S3Backend,
     results: Vec<SelfTest>,
 }
 
 impl Tried<'_> {
-    async fn step(&mut self, name: &'static str, required: bool, step: impl Future<Output = Seen>) {
+    pub(super) async fn step(&mut self, name: &'static str, required: bool, step: impl Future<Output = Seen>) {
         let patience = PATIENCE.min(self.backend.store.options.patience.saturating_mul(2));
         let seen = match within(patience, Box::pin(step)).await {
             Ok(seen) => seen,
@@ -58,7 +60,8 @@ impl Tried<'_> {
 
 impl S3Backend {
     /// Puts, reads, lists and removes objects of its own below the vault's prefix, and says of each verb whether the
-    /// store does what a vault needs. Nothing of it stays, if removing works.
+    /// store does what a vault needs. Nothing of it stays, if removing works. Where a retention is asked for, it takes
+    /// some seconds: what it seals for a trial must become free again.
     ///
     /// # Errors
     /// Only when nothing could be tried at all.
@@ -87,12 +90,13 @@ impl S3Backend {
         tried.step("list", true, self.try_list(folder, &[(&large, content.len()), (&small, body.len())])).await;
         tried.step("conditional put", false, self.try_condition(&small, &body)).await;
         tried.step("bent upload", false, self.try_bent(&format!("{folder}bent"), &body)).await;
+        self.try_holding(tried, folder, &body).await;
         tried.step("delete", true, self.try_delete(folder)).await;
     }
 
     async fn try_put(&self, key: &str, body: &Bytes) -> Seen {
         let mend = "if the store refuses the checksum, choose another checksum mode for this vault";
-        self.put(key, body.clone(), Some(Id::of(body))).await.map_err(|fault| (fault, mend))?;
+        self.put(key, body.clone(), Some(Id::of(body)), None).await.map_err(|fault| (fault, mend))?;
         Ok("written and acknowledged".into())
     }
 
@@ -116,7 +120,7 @@ impl S3Backend {
 
     async fn try_parts(&self, key: &str, body: &Bytes) -> Seen {
         let mend = "the store must offer multipart uploads, and let this access key abort its own";
-        self.put_in_parts(key, body.clone(), PART).await.map_err(|fault| (fault, mend))?;
+        self.put_in_parts(key, body.clone(), PART, None).await.map_err(|fault| (fault, mend))?;
         match self.fetch(key, None).await {
             Ok(bytes) if bytes == *body => Ok("two parts became one object".into()),
             Ok(_) => Err((Fault::NotOffered("the parts became another object".into()), mend)),
@@ -138,7 +142,7 @@ impl S3Backend {
 
     async fn try_condition(&self, key: &str, body: &Bytes) -> Seen {
         let mend = "nothing must be done: without it, two vaults made at one place at the same moment are not noticed";
-        match self.brief(|| self.store.put(key, body.clone(), None, true)).await {
+        match self.brief(|| self.store.put(key, body.clone(), None, None, true)).await {
             Err(Fault::There) => Ok("an object is not replaced where we ask for that".into()),
             Ok(()) => Err((Fault::NotOffered("the store replaces an object all the same".into()), mend)),
             Err(fault) => Err((fault, mend)),
@@ -163,10 +167,16 @@ impl S3Backend {
     async fn try_delete(&self, folder: &str) -> Seen {
         let mend = "the access key must be allowed to remove objects, and see at once that they are gone";
         let ours = self.list_keys(folder, None).await.map_err(|fault| (fault, mend))?;
+        let mut held = 0;
         for key in ours.keys() {
-            self.brief(|| self.store.delete(key)).await.map_err(|fault| (fault, mend))?;
-        }
-        for key in ours.keys() {
+            match self.erase(key, IfHeld::Keep).await {
+                // Said by the step that made it.
+                Err(Fault::Held(_)) => {
+                    held += 1;
+                    continue;
+                }
+                other => other.map_err(|fault| (fault, mend))?,
+            }
             match self.brief(|| self.store.head(key)).await {
                 Err(Fault::Missing) => {}
                 Ok(_) => return Err((Fault::NotOffered("an object is there after it was removed".into()), mend)),
@@ -174,9 +184,9 @@ impl S3Backend {
             }
         }
         let left = self.list_keys(folder, None).await.map_err(|fault| (fault, mend))?.len();
-        if left > 0 {
+        if left > held {
             return Err((Fault::NotOffered(format!("{left} objects are listed after they were removed")), mend));
         }
-        Ok(format!("{} objects removed, none left", ours.len()))
+        Ok(format!("{} objects removed, {held} held", ours.len() - held))
     }
 }

@@ -9,7 +9,9 @@ use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ObjectLockMode, ServerSideEncryption,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -17,6 +19,7 @@ use md5::{Digest as _, Md5};
 
 use super::client;
 use super::fault::{Fault, Verb};
+use super::hold::{Retention, RetentionMode, date};
 use super::options::{Checksum, Encryption, S3Options};
 use crate::Id;
 
@@ -39,6 +42,10 @@ impl Store {
         Ok(Store { client: client::client(&options)?, options })
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The key of `path` below the vault's prefix.
     pub(super) fn key(&self, path: &str) -> String {
         if self.options.prefix.is_empty() { path.to_owned() } else { format!("{}/{path}", self.options.prefix) }
@@ -54,8 +61,10 @@ impl Store {
     }
 
     /// For the modes that the SDK does not know.
-    fn md5(&self, body: &[u8]) -> Option<String> {
-        (self.options.checksum == Checksum::Md5).then(|| STANDARD.encode(Md5::digest(body)))
+    fn md5(&self, body: &[u8], held: bool) -> Option<String> {
+        // Without any checksum, stores do not take what is to be held.
+        let needed = self.options.checksum == Checksum::None && held;
+        (self.options.checksum == Checksum::Md5 || needed).then(|| STANDARD.encode(Md5::digest(body)))
     }
 
     fn encryption(&self) -> (Option<ServerSideEncryption>, Option<String>) {
@@ -67,7 +76,14 @@ impl Store {
     }
 
     /// Writes an object. `name` is its SHA-256 where that is known, `only_new` refuses to replace one.
-    pub(super) async fn put(&self, key: &str, body: Bytes, name: Option<Id>, only_new: bool) -> Result<(), Fault> {
+    pub(super) async fn put(
+        &self,
+        key: &str,
+        body: Bytes,
+        name: Option<Id>,
+        hold: Option<Retention>,
+        only_new: bool,
+    ) -> Result<(), Fault> {
         let (encryption, kms_key) = self.encryption();
         let mut request = self.client.put_object().bucket(&self.options.bucket).key(key);
         request = request.set_server_side_encryption(encryption).set_ssekms_key_id(kms_key);
@@ -78,7 +94,10 @@ impl Store {
         if only_new {
             request = request.if_none_match("*");
         }
-        request = request.set_content_md5(self.md5(&body));
+        if let Some(hold) = hold {
+            request = request.object_lock_mode(mode(hold)).object_lock_retain_until_date(date(hold.until()));
+        }
+        request = request.set_content_md5(self.md5(&body, hold.is_some()));
         let sent = Box::pin(request.body(ByteStream::from(body)).send()).await;
         sent.map(drop).map_err(|error| Fault::of(Verb::Put, &error))
     }
@@ -100,7 +119,18 @@ impl Store {
 
     /// Reads an object, or `length` bytes of it from `offset` on.
     pub(super) async fn get(&self, key: &str, range: Option<(u64, u64)>) -> Result<Vec<u8>, Fault> {
-        let mut request = self.client.get_object().bucket(&self.options.bucket).key(key);
+        self.get_version(key, None, range).await
+    }
+
+    /// The same of one version.
+    pub(super) async fn get_version(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        range: Option<(u64, u64)>,
+    ) -> Result<Vec<u8>, Fault> {
+        let request = self.client.get_object().bucket(&self.options.bucket).key(key);
+        let mut request = request.set_version_id(version.map(str::to_owned));
         if let Some((offset, length)) = range {
             request = request.range(format!("bytes={offset}-{}", offset + length - 1));
         }
@@ -140,7 +170,7 @@ impl Store {
     pub(super) async fn page(&self, prefix: &str, from: Option<String>, most: Option<i32>) -> Result<Page, Fault> {
         let request = self.client.list_objects_v2().bucket(&self.options.bucket).prefix(prefix);
         let request = request.set_continuation_token(from).set_max_keys(most);
-        let answer = Box::pin(request.customize().interceptor(WholeList).send()).await;
+        let answer = Box::pin(request.customize().interceptor(WholeList("</ListBucketResult>")).send()).await;
         let answer = answer.map_err(|error| Fault::of(Verb::List, &error))?;
         let count = usize::try_from(answer.key_count().unwrap_or(0)).unwrap_or(0);
         if answer.contents().len() + answer.common_prefixes().len() < count {
@@ -161,23 +191,28 @@ impl Store {
         Ok(Page { objects, next: next.filter(|_| answer.is_truncated() != Some(false)) })
     }
 
-    /// Removes an object; that it was not there is no error.
-    pub(super) async fn delete(&self, key: &str) -> Result<(), Fault> {
+    /// Removes an object; that it was not there is no error. A bucket with versions only hides it, and then gives the
+    /// marker's id.
+    pub(super) async fn delete(&self, key: &str) -> Result<Option<String>, Fault> {
         let request = self.client.delete_object().bucket(&self.options.bucket).key(key);
         match Box::pin(request.send()).await {
-            Ok(_) => Ok(()),
+            Ok(answer) if answer.delete_marker() == Some(true) => Ok(Some(answer.version_id.unwrap_or_default())),
+            Ok(_) => Ok(None),
             Err(error) => match Fault::of(Verb::Delete, &error) {
-                Fault::Missing => Ok(()),
+                Fault::Missing => Ok(None),
                 fault => Err(fault),
             },
         }
     }
 
     /// Begins an upload in parts, and gives its id.
-    pub(super) async fn begin(&self, key: &str) -> Result<String, Fault> {
+    pub(super) async fn begin(&self, key: &str, hold: Option<Retention>) -> Result<String, Fault> {
         let (encryption, kms_key) = self.encryption();
         let request = self.client.create_multipart_upload().bucket(&self.options.bucket).key(key);
-        let request = request.set_server_side_encryption(encryption).set_ssekms_key_id(kms_key);
+        let mut request = request.set_server_side_encryption(encryption).set_ssekms_key_id(kms_key);
+        if let Some(hold) = hold {
+            request = request.object_lock_mode(mode(hold)).object_lock_retain_until_date(date(hold.until()));
+        }
         let answer = Box::pin(request.set_checksum_algorithm(self.algorithm()).send()).await;
         let upload = answer.map_err(|error| Fault::of(Verb::Parts, &error))?.upload_id;
         upload.ok_or_else(|| Fault::passing("an upload without an id"))
@@ -187,7 +222,7 @@ impl Store {
     pub(super) async fn part(&self, key: &str, id: &str, number: i32, body: Bytes) -> Result<CompletedPart, Fault> {
         let request = self.client.upload_part().bucket(&self.options.bucket).key(key).upload_id(id);
         let request = request.part_number(number).set_checksum_algorithm(self.algorithm());
-        let request = request.set_content_md5(self.md5(&body));
+        let request = request.set_content_md5(self.md5(&body, false));
         let answer = Box::pin(request.body(ByteStream::from(body)).send()).await;
         let answer = answer.map_err(|error| Fault::of(Verb::Parts, &error))?;
         let part = CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag);
@@ -230,6 +265,13 @@ impl Store {
     }
 }
 
+fn mode(retention: Retention) -> ObjectLockMode {
+    match retention.mode {
+        RetentionMode::Governance => ObjectLockMode::Governance,
+        RetentionMode::Compliance => ObjectLockMode::Compliance,
+    }
+}
+
 /// Bounds a future's time.
 pub(super) async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Result<T, Fault> {
     let late = |_| Fault::passing(format!("no answer within {} s", time.as_secs_f32()));
@@ -255,7 +297,7 @@ fn whole_range(given: Option<&str>, offset: u64, length: u64) -> Result<(), Faul
 /// The SDK reads a list as far as it goes: one that breaks off in the middle would be a shorter list. So the end must
 /// be there.
 #[derive(Debug)]
-struct WholeList;
+pub(super) struct WholeList(pub &'static str);
 
 impl Intercept for WholeList {
     fn name(&self) -> &'static str {
@@ -269,7 +311,7 @@ impl Intercept for WholeList {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let answer = context.response();
-        let end = b"</ListBucketResult>";
+        let end = self.0.as_bytes();
         let whole = answer.body().bytes().is_some_and(|bytes| bytes.trim_ascii_end().ends_with(end));
         if answer.status().is_success() && !whole {
             return Err("the list breaks off".into());
