@@ -116,7 +116,7 @@ fn vault_cells(page: &ProjectPage, vault: &VaultView) -> Vec<AnyView> {
         }
     };
     vec![
-        view! { {word::word(role)} <code>{vault.location.clone()}</code> }.into_any(),
+        view! { {word::word(role)} <div><code class="path">{vault.location.clone()}</code></div> }.into_any(),
         plain(if here == all { text::count(here) } else { format!("{} of {}", text::count(here), text::count(all)) }),
         bytes(vault.stored),
         vault.free.map_or_else(|| plain("–"), bytes),

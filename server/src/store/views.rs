@@ -15,7 +15,7 @@ use holdfast_model::{
 
 use super::{
     EnvironmentRow, RunFilter, Store, StoreError,
-    value::{Columns as _, count, from_json},
+    value::{Columns as _, from_json},
 };
 
 /// How many of its newest sizes a component shows.
@@ -215,13 +215,8 @@ impl Store {
         Ok(views)
     }
 
-    /// Bytes in a project's vaults.
+    /// Bytes in a project's primary vault: its mirrors hold the same once more.
     async fn stored_of(&self, project: &ProjectId) -> Result<u64, StoreError> {
-        let stored: i64 =
-            sqlx::query_scalar("select cast(coalesce(sum(stored), 0) as bigint) from vault where project = $1")
-                .bind(project.as_str())
-                .fetch_one(&self.pool)
-                .await?;
-        Ok(count(stored))
+        Ok(self.primary_vault(project).await?.map_or(0, |vault| vault.stored))
     }
 }
