@@ -3,7 +3,7 @@
 //! | room | what it holds |
 //! |---|---|
 //! | [`worker`], [`hold`], [`recorder`] | one run in a worker's hands: lease, cancellation, events, and its end |
-//! | [`create`], [`seal`], [`drill`], [`verify`], [`restore`] | what each kind of run does |
+//! | [`create`], [`seal`], [`lock`], [`drill`], [`verify`], [`restore`] | what each kind of run does |
 //! | [`facts`] | what became true after a seal, on its way into the vault |
 //! | [`prune`], [`check`], [`repair`], [`copy`] | what is done with a vault as a whole |
 //! | [`upkeep`] | when these are due |
@@ -30,6 +30,7 @@ mod drill;
 mod facts;
 mod hold;
 mod job;
+mod lock;
 mod prune;
 mod recorder;
 mod repair;

@@ -22,6 +22,7 @@ mod error;
 mod events;
 mod facts;
 mod live;
+mod locks;
 mod open;
 mod overview;
 mod publish;

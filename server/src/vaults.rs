@@ -6,8 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use holdfast_model::{id::VaultId, name::Name, request::BucketAccess, view::Trial};
-use holdfast_vault::{Backend, BackendError, Error as VaultError, FileKind, Password, Vault, VaultOptions};
+use holdfast_model::{
+    id::VaultId,
+    name::Name,
+    request::{BucketAccess, ObjectLock},
+    view::Trial,
+};
+use holdfast_vault::{Backend, BackendError, Error as VaultError, FileKind, Password, Undeleted, Vault, VaultOptions};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -70,6 +75,8 @@ pub struct OpenVault {
     pub id: VaultId,
     /// The open repository.
     pub vault: Vault,
+    /// Whether and for how long its bucket locks what is sealed.
+    pub lock: Option<ObjectLock>,
 }
 
 /// All vaults of this server. Cheap to clone.
@@ -163,6 +170,20 @@ impl Vaults {
             .map_err(|source| at(&row.location, source))
     }
 
+    /// Brings back what was removed from a vault's bucket, or overwritten in it, as far as the bucket keeps versions.
+    ///
+    /// # Errors
+    /// [`VaultsError::Unknown`]; when it is in no bucket, or the bucket refuses.
+    pub(crate) async fn undelete(&self, id: &VaultId) -> Result<Undeleted, VaultsError> {
+        let row = self.store.vaults().await?.into_iter().find(|row| &row.id == id);
+        let row = row.ok_or_else(|| VaultsError::Unknown(id.clone()))?;
+        let place = self.place(&row)?;
+        tokio::task::spawn_blocking(move || place.undelete())
+            .await
+            .map_err(|error| VaultsError::Thread(error.to_string()))?
+            .map_err(|source| at(&row.location, source))
+    }
+
     /// Whoever wants the vault next opens it anew.
     pub(crate) async fn close(&self, id: &VaultId) {
         self.open.lock().await.remove(id);
@@ -251,6 +272,7 @@ impl Vaults {
         if let Some(row) = &moved {
             self.move_to(by, row, &location, access).await?;
         }
+        let lock = access.and_then(|access| access.lock);
         let access = access.map(plain).transpose()?;
         let wrap = |id: &VaultId| self.wrapped(id, password, access.as_ref().map(|plain| plain.as_slice()));
         let row = self.store.adopt_vault(by, project, &location, wrap).await?;
@@ -258,7 +280,7 @@ impl Vaults {
         if moved.is_some() {
             open.remove(&row.id);
         }
-        Ok(open.entry(row.id.clone()).or_insert(OpenVault { id: row.id, vault }).clone())
+        Ok(open.entry(row.id.clone()).or_insert(OpenVault { id: row.id, vault, lock }).clone())
     }
 
     /// Makes a new vault at a place of one's choice, for a project that has none; its storage is tried first.
@@ -318,14 +340,14 @@ impl Vaults {
 
     /// Where a vault of the catalogue lies.
     fn place(&self, row: &VaultRow) -> Result<Place, VaultsError> {
-        let access: Option<BucketAccess> = match &row.access {
-            Some(wrapped) => {
-                let plain = self.key.unwrap(&access_purpose(&row.id), wrapped)?;
-                Some(serde_json::from_slice(&plain).map_err(|_| VaultsError::NotText("access"))?)
-            }
-            None => None,
-        };
-        Place::read(&row.location, access.as_ref()).map_err(|source| at(&row.location, source))
+        Place::read(&row.location, self.access(row)?.as_ref()).map_err(|source| at(&row.location, source))
+    }
+
+    /// The way into a vault's bucket, where it is in one.
+    fn access(&self, row: &VaultRow) -> Result<Option<BucketAccess>, VaultsError> {
+        let Some(wrapped) = &row.access else { return Ok(None) };
+        let plain = self.key.unwrap(&access_purpose(&row.id), wrapped)?;
+        Ok(Some(serde_json::from_slice(&plain).map_err(|_| VaultsError::NotText("access"))?))
     }
 
     /// Removes the locks that dead processes of this host left in any vault; gives how many.
@@ -358,6 +380,7 @@ impl Vaults {
     /// Opens it; one whose making was interrupted is made completely first.
     async fn enter(&self, row: VaultRow) -> Result<OpenVault, VaultsError> {
         let password = self.password(&row)?;
+        let lock = self.access(&row)?.and_then(|access| access.lock);
         let (place, options, ready) = (self.place(&row)?, self.options.clone(), row.ready);
         let vault = tokio::task::spawn_blocking(move || open_or_complete(&place, &password, options, ready))
             .await
@@ -366,7 +389,7 @@ impl Vaults {
         if !row.ready {
             self.store.vault_ready(&row.id).await?;
         }
-        Ok(OpenVault { id: row.id, vault })
+        Ok(OpenVault { id: row.id, vault, lock })
     }
 
     fn password(&self, row: &VaultRow) -> Result<Password, VaultsError> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     name::Name,
-    state::{Checksum, Trigger},
+    state::{Checksum, LockMode, Trigger},
 };
 
 /// `POST /v1/checkpoints`.
@@ -134,6 +134,9 @@ pub struct RepairVault {
     /// Whether every pack is read whole, and not only its header.
     #[serde(default)]
     pub read_data: bool,
+    /// Whether what was removed from a bucket that keeps versions is brought back first.
+    #[serde(default)]
+    pub undelete: bool,
 }
 
 /// `POST /v1/vaults/{project}/copy`. It has no `Debug`: it may hold a credential.
@@ -173,6 +176,19 @@ pub struct BucketAccess {
     /// Certificates in PEM that alone are trusted; the system's when none are given.
     #[serde(default)]
     pub ca: Option<String>,
+    /// Whether what is sealed is locked in the bucket, which must have object lock.
+    #[serde(default)]
+    pub lock: Option<ObjectLock>,
+}
+
+/// For how long, and how firmly, what is sealed cannot be removed from its bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectLock {
+    /// From a checkpoint's seal on, in days.
+    pub days: u16,
+    /// How firmly.
+    pub mode: LockMode,
 }
 
 /// `POST /v1/catalogue/copies`.

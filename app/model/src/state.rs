@@ -106,6 +106,14 @@ words!(/// What a vault is to its project.
     Former = "former",
 });
 
+words!(/// How firmly a bucket keeps what is locked in it.
+    LockMode, "mode of an object lock" {
+    /// Nobody can remove it or shorten its time, not even the bucket's owner.
+    Compliance = "compliance",
+    /// Only who has a permission of its own for that can.
+    Governance = "governance",
+});
+
 words!(/// Whether the bytes in the vault are as they were written.
     Integrity, "integrity" {
     /// Not read back yet.

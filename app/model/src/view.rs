@@ -71,6 +71,9 @@ pub struct CheckpointView {
     pub proof: Proof,
     /// What stands between it and deletion.
     pub protection: Protection,
+    /// Until when its bucket keeps it locked.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub locked_until: Option<OffsetDateTime>,
     /// The newest drill's report.
     pub drill: Option<DrillView>,
     /// Per database component, per `schema.table`.

@@ -9,7 +9,7 @@ use crate::{
     components::{
         form::{Live, form},
         icon::{Icon, icon},
-        layout::{ago, crumbs, fresh, heading, plain, section, state_tile},
+        layout::{ago, crumbs, fresh, heading, moment, plain, section, state_tile},
         list,
         loaded::loaded,
         run_panel,
@@ -111,6 +111,9 @@ fn states(page: &CheckpointPage) -> AnyView {
         None => plain("No drill yet"),
     };
     let protection = match &page.may_delete {
+        Some(_) if c.locked_until.is_some() => {
+            view! { "Its bucket keeps it until " {c.locked_until.map(moment)} }.into_any()
+        }
         Some(_) => plain("Cannot be deleted, see below"),
         None => plain("Can be deleted"),
     };

@@ -10,8 +10,9 @@ import { freePort, repository } from './stack.mjs';
 const access = { id: 'AKIDSHOP', secret: 'canary-bucket-secret-91c4' };
 
 export class Bucket {
-  static async start(name = 'holdfast-shop') {
-    const bucket = new Bucket(name);
+  /** With `locks` the bucket has object lock. */
+  static async start(name = 'holdfast-shop', { locks = false } = {}) {
+    const bucket = new Bucket(name, locks);
     try {
       await bucket.serve();
     } catch (error) {
@@ -21,8 +22,9 @@ export class Bucket {
     return bucket;
   }
 
-  constructor(name) {
+  constructor(name, locks) {
     this.name = name;
+    this.locks = locks;
     this.home = mkdtempSync(join(process.env.HOLDFAST_TEST_DIR ?? tmpdir(), 'hf-bucket-'));
   }
 
@@ -69,6 +71,7 @@ export class Bucket {
     this.endpoint = `http://127.0.0.1:${s3}`;
     this.env = { AWS_ACCESS_KEY_ID: access.id, AWS_SECRET_ACCESS_KEY: access.secret };
     this.secret = access.secret;
+    if (this.locks) return this.make();
     // restic makes a bucket where there is none.
     const env = { ...this.env, RESTIC_REPOSITORY: `s3:${this.endpoint}/${this.name}/made-by-restic`, RESTIC_PASSWORD: 'x', RESTIC_CACHE_DIR: join(this.home, 'cache') };
     await until(
@@ -82,6 +85,32 @@ export class Bucket {
     ).catch((error) => {
       throw new Error(`${error.message}\n${readFileSync(join(this.home, 'log'), 'utf8').slice(-3000)}`);
     });
+  }
+
+  /** A plain signed request to the store; gives what curl printed, the status in its last line. */
+  async request(method, path, ...more) {
+    const { stdout } = await run('curl', [
+      '-sS',
+      ...['-X', method, '--aws-sigv4', 'aws:amz:us-east-1:s3', '-w', '\n%{http_code}'],
+      ...more,
+      `${this.endpoint}/${this.name}${path}`,
+      ...['--user', `${access.id}:${access.secret}`],
+    ]);
+    return stdout;
+  }
+
+  /** A bucket with object lock, as soon as the store is there. */
+  async make() {
+    await until(
+      'the bucket is made',
+      async () => /\n(200|409)$/.test(await this.request('PUT', '', '-H', 'x-amz-bucket-object-lock-enabled: true')),
+      { timeout: 60_000, every: 300 },
+    );
+  }
+
+  /** The keys of all objects that are seen in it. */
+  async keys() {
+    return [...(await this.request('GET', '?list-type=2')).matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key]) => key);
   }
 
   async down() {

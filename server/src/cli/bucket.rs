@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use holdfast_model::{request::BucketAccess, state::Checksum};
+use holdfast_model::{
+    request::{BucketAccess, ObjectLock},
+    state::{Checksum, LockMode},
+};
 
 use super::failure::Failure;
 
@@ -31,6 +34,19 @@ pub struct BucketArguments {
     /// Certificates in PEM that alone are trusted
     #[arg(long, value_name = "FILE", help_heading = "For a bucket")]
     ca: Option<PathBuf>,
+    /// Lock what is sealed for so many days: nobody can remove it before, whatever credential he has. The bucket must
+    /// have been made with object lock
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=36500), help_heading = "For a bucket")]
+    lock_days: Option<u16>,
+    /// How firmly: compliance, or governance, which a permission of its own can lift
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "compliance",
+        requires = "lock_days",
+        help_heading = "For a bucket"
+    )]
+    lock_mode: LockMode,
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {
@@ -76,6 +92,7 @@ impl BucketArguments {
             path_style: self.path_style,
             checksum: self.checksum,
             ca: self.ca.as_ref().map(file).transpose()?,
+            lock: self.lock_days.map(|days| ObjectLock { days, mode: self.lock_mode }),
         }))
     }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     facts,
     job::{Ending, Job, JobError},
-    upkeep,
+    lock, upkeep,
 };
 use crate::{
     store::{Lacking, StoreError},
@@ -84,6 +84,7 @@ async fn bring(job: &Job, to: &OpenVault, sum: &mut Sum) -> Result<(), JobError>
     for (here, snapshot) in &there {
         if let Some(one) = by_snapshot.get(here) {
             store.copied(&job.claim, &to.id, one, &snapshot.to_string()).await?;
+            lock::lock(job, to, &one.checkpoint, &snapshot.to_string()).await?;
             sum.copied += 1;
         }
     }

@@ -18,6 +18,7 @@ use super::{
     choose::choose,
     drill,
     job::{Applied, Ending, Job, JobError},
+    lock,
     seal::{self, Draft},
     upkeep,
 };
@@ -357,8 +358,9 @@ async fn publish(job: &Job, publication: &Publication) -> Result<(), JobError> {
             }
         }
     }
-    // Figures for the pages: a failure here takes nothing from the checkpoint.
     let vault = job.desk.vaults().get(&publication.vault).await?;
+    lock::lock(job, &vault, &publication.manifest.checkpoint, &publication.snapshot).await?;
+    // Figures for the pages: a failure here takes nothing from the checkpoint.
     if let Err(error) = upkeep::measure(&job.desk, &vault).await {
         tracing::warn!(%error, "the vault's size could not be read");
     }

@@ -75,6 +75,10 @@ async fn append(desk: &Desk, vault: &VaultId, cancel: Cancel) -> Result<u64, Vau
 /// Writes all facts of a vault into few snapshots, once they lie in many, and forgets those; gives how many there were.
 /// The new ones are sealed before any old one goes.
 pub(crate) async fn condense(desk: &Desk, open: &OpenVault, cancel: &Cancel) -> Result<usize, VaultsError> {
+    // In a bucket with object lock none of them could go.
+    if open.lock.is_some() {
+        return Ok(0);
+    }
     let _turn = desk.facts_turn().await;
     let store = desk.store();
     let old = store.snapshots_of_facts(&open.id).await?;

@@ -3,6 +3,7 @@
 
 use holdfast_model::{
     event::{Level, StepState},
+    id::VaultId,
     request::RepairVault,
     state::{Integrity, RunState},
 };
@@ -12,6 +13,7 @@ use super::job::{Ending, Job, JobError};
 use crate::vaults::blocking;
 
 const STEP: &str = "repair";
+const UNDELETE: &str = "undelete";
 const TITLE: &str = "Making the index anew from the packs";
 
 /// A repair run, whole.
@@ -20,6 +22,9 @@ pub(crate) async fn repair(job: &Job) -> Result<Ending, JobError> {
     let (store, ctx, vaults) = (job.desk.store(), &job.hold.ctx, job.desk.vaults());
     let id = job.vault_id()?;
     let asked: RepairVault = job.request()?;
+    if asked.undelete {
+        undelete(job, id).await?;
+    }
     let vault = vaults.open_for_repair(id).await?;
     let copies = store.copies_in(id).await?;
     ctx.step(STEP, TITLE, StepState::Started, None, None);
@@ -54,6 +59,27 @@ pub(crate) async fn repair(job: &Job) -> Result<Ending, JobError> {
     ctx.step(STEP, TITLE, StepState::Done, None, None);
     let state = if report.snapshots.is_empty() { RunState::Succeeded } else { RunState::Warning };
     Ok(Ending { state, message: Some(told), gate_open: None })
+}
+
+async fn undelete(job: &Job, id: &VaultId) -> Result<(), JobError> {
+    let ctx = &job.hold.ctx;
+    let title = "Bringing back what was removed from the bucket";
+    ctx.step(UNDELETE, title, StepState::Started, None, None);
+    match job.desk.vaults().undelete(id).await {
+        Ok(found) => {
+            let (seen, written) = (found.seen_again.len(), found.written_again.len());
+            let detail = format!("{seen} files are seen again, {written} were overwritten and are as before");
+            for lost in &found.lost {
+                job.log(Level::Warning, format!("no version of it is what it was: {lost}"));
+            }
+            ctx.step(UNDELETE, title, StepState::Done, None, Some(detail));
+            Ok(())
+        }
+        Err(error) => {
+            ctx.step(UNDELETE, title, StepState::Failed, None, Some(error.to_string()));
+            Err(error.into())
+        }
+    }
 }
 
 fn told(report: &RepairReport, broken: usize) -> String {

@@ -3,10 +3,11 @@
 use holdfast_model::{
     id::{CheckpointId, EnvironmentId},
     manifest::Manifest,
-    state::Trigger,
+    state::{Protection, Trigger},
     view::{CheckpointList, CheckpointSummary, EnvironmentRef},
 };
 use sqlx::any::AnyRow;
+use time::OffsetDateTime;
 
 use super::{
     CheckpointFilter, CheckpointRow, Store, StoreError,
@@ -18,7 +19,7 @@ macro_rules! select_checkpoint {
     ($($rest:tt)*) => {
         concat!(
             "select c.id, c.environment, c.run, c.name, c.description, c.cause, c.created_by, c.created_at, c.total, \
-             c.stored, c.commit_id, c.proof, c.protection, y.vault, y.snapshot, y.tree, y.integrity, y.checked_at, \
+             c.stored, c.commit_id, c.proof, c.protection, c.locked_until, y.vault, y.snapshot, y.tree, y.integrity, y.checked_at, \
              e.name as environment_name, p.name as project_name \
              from checkpoint c join environment e on e.id = c.environment join project p on p.id = e.project \
              join checkpoint_copy y on y.checkpoint = c.id join vault v on v.id = y.vault and v.role = 'primary' \
@@ -42,6 +43,9 @@ const PAGE: u32 = 20;
 const CANDIDATES: i64 = 11;
 
 fn checkpoint_row(row: &AnyRow) -> Result<CheckpointRow, StoreError> {
+    // A bucket's lock ends by itself.
+    let locked_until = row.maybe_at("locked_until")?;
+    let over = locked_until.is_some_and(|until| until <= OffsetDateTime::now_utc());
     Ok(CheckpointRow {
         id: row.word("id")?,
         environment: EnvironmentRef {
@@ -61,7 +65,8 @@ fn checkpoint_row(row: &AnyRow) -> Result<CheckpointRow, StoreError> {
         proof: row.word("proof")?,
         integrity: row.word("integrity")?,
         integrity_at: row.maybe_at("checked_at")?,
-        protection: row.word("protection")?,
+        protection: if over { Protection::None } else { row.word("protection")? },
+        locked_until: locked_until.filter(|_| !over),
         vault: row.word("vault")?,
         snapshot: row.text("snapshot")?,
         tree: row.text("tree")?,

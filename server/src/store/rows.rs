@@ -263,6 +263,8 @@ pub struct CheckpointRow {
     pub integrity_at: Option<OffsetDateTime>,
     /// What stands between it and deletion.
     pub protection: Protection,
+    /// Until when its bucket keeps it locked.
+    pub locked_until: Option<OffsetDateTime>,
     /// The vault that holds it.
     pub vault: VaultId,
     /// Its snapshot there.

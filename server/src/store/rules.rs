@@ -1,8 +1,13 @@
 //! The one place that decides whether a checkpoint may be deleted; retention asks the same one.
 
 use holdfast_model::{id::RunId, state::Protection};
+use time::OffsetDateTime;
 
 use super::CheckpointRow;
+
+fn date(at: &OffsetDateTime) -> String {
+    format!("{} {:02}:{:02} UTC", at.date(), at.hour(), at.minute())
+}
 
 /// Why a checkpoint may not be deleted; each text says what would change that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +15,9 @@ pub enum Refusal {
     /// A policy preserves one of its tags.
     #[error("it is protected by a tag; take the tag off first")]
     Tagged,
+    /// Its bucket keeps it.
+    #[error("its bucket keeps it locked until {}", date(.0))]
+    LockedUntil(OffsetDateTime),
     /// Somebody locked it.
     #[error("it is locked; unlock it first")]
     Locked,
@@ -36,7 +44,9 @@ pub struct Standing {
 /// The reason why not.
 pub fn may_delete(checkpoint: &CheckpointRow, standing: &Standing) -> Result<(), Refusal> {
     match checkpoint.protection {
-        Protection::Locked => return Err(Refusal::Locked),
+        Protection::Locked => {
+            return Err(checkpoint.locked_until.map_or(Refusal::Locked, Refusal::LockedUntil));
+        }
         Protection::Tagged => return Err(Refusal::Tagged),
         Protection::None => {}
     }

@@ -95,6 +95,7 @@ impl Store {
             integrity_at: row.integrity_at,
             proof: row.proof,
             protection: row.protection,
+            locked_until: row.locked_until,
             drill,
             vault: CopyRef { repository, snapshot: row.snapshot },
             copies: self.copies_of(id).await?.into_iter().map(|copy| copy.view).collect(),

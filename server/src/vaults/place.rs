@@ -1,11 +1,15 @@
 //! Where a vault lies, and how to get there: a folder on a disk of this host, or a place in a bucket.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use holdfast_model::{request::BucketAccess, state::Checksum, view::Trial};
+use holdfast_model::{
+    request::{BucketAccess, ObjectLock},
+    state::{Checksum, LockMode},
+    view::Trial,
+};
 use holdfast_vault::{
-    Backend, BackendError, Checksum as Mode, Error as VaultError, FileKind, LocalBackend, S3Backend, S3Options,
-    SecretKey,
+    Backend, BackendError, Checksum as Mode, Error as VaultError, FileKind, LocalBackend, Retention, RetentionMode,
+    S3Backend, S3Options, SecretKey, Undeleted,
 };
 
 /// A location as it was asked for or is stored.
@@ -44,6 +48,7 @@ impl Place {
             options.checksum = mode(checksum);
         }
         options.ca.clone_from(&access.ca);
+        options.retention = access.lock.map(retention);
         Ok(Self::Bucket(Box::new(options)))
     }
 
@@ -69,6 +74,14 @@ impl Place {
             Self::Folder(path) => Arc::new(LocalBackend::create(path)?),
             Self::Bucket(options) => Arc::new(S3Backend::new(options.as_ref().clone())?),
         })
+    }
+
+    /// Makes visible again what was removed from a bucket that keeps versions.
+    pub(crate) fn undelete(&self) -> Result<Undeleted, VaultError> {
+        match self {
+            Self::Folder(_) => Err(VaultError::Refused("a disk keeps nothing of what was removed".into())),
+            Self::Bucket(options) => Ok(S3Backend::new(options.as_ref().clone())?.undelete(None)?),
+        }
     }
 
     /// Whether a vault lies there already.
@@ -97,6 +110,30 @@ impl Place {
             })
             .collect())
     }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Days by which a file is locked for longer than its checkpoint needs, for each four of these: a file that checkpoint
+/// after checkpoint relies on has its lock extended only every so many days.
+const MARGIN: u32 = 4;
+
+/// What each new file is locked for: the period and its margin.
+fn retention(lock: ObjectLock) -> Retention {
+    let mode = match lock.mode {
+        LockMode::Compliance => RetentionMode::Compliance,
+        LockMode::Governance => RetentionMode::Governance,
+    };
+    Retention { mode, period: period(lock) + margin(lock) }
+}
+
+/// For how long a checkpoint is locked from its seal on.
+pub(crate) fn period(lock: ObjectLock) -> Duration {
+    DAY * u32::from(lock.days)
+}
+
+/// What is added to that where a lock is set, so that it need not be extended each time.
+pub(crate) fn margin(lock: ObjectLock) -> Duration {
+    period(lock) / MARGIN
 }
 
 const fn mode(checksum: Checksum) -> Mode {

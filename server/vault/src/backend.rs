@@ -33,7 +33,7 @@ pub enum FileKind {
 
 impl FileKind {
     /// For people: "pack 1a2b…".
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             FileKind::Config => "config",
             FileKind::Key => "key",

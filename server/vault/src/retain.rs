@@ -16,7 +16,9 @@ use crate::{Cancel, Error, Meter, SnapshotId, Vault};
 pub struct Retained {
     /// Files that are held for longer now: until when. Remember it, and the next time nobody has to be asked.
     pub extended: Vec<(FileKind, String, OffsetDateTime)>,
-    /// Files that were held for long enough.
+    /// Files that the store was asked about and that are held for long enough: until when, worth remembering too.
+    pub asked: Vec<(FileKind, String, OffsetDateTime)>,
+    /// Files that were held for long enough, those that were asked about among them.
     pub untouched: u64,
 }
 
@@ -56,17 +58,23 @@ impl Vault {
             }
         }
         meter.add_files(retained.untouched);
-        let extended = vault.in_parallel(&short, |(kind, name, asked)| {
+        let done = vault.in_parallel(&short, |(kind, name, is_short)| {
             cancel.check()?;
-            let enough = !asked && vault.backend.held_until(*kind, name)?.is_some_and(|held| held >= until);
-            if !enough {
+            let held = if *is_short { None } else { vault.backend.held_until(*kind, name)? };
+            let held = held.filter(|held| *held >= until);
+            if held.is_none() {
                 vault.backend.retain(*kind, name, until)?;
             }
             meter.add_files(1);
-            Ok((!enough).then(|| (*kind, name.clone(), until)))
+            Ok((*kind, name.clone(), held))
         })?;
-        retained.untouched += extended.iter().filter(|file| file.is_none()).count() as u64;
-        retained.extended = extended.into_iter().flatten().collect();
+        for (kind, name, held) in done {
+            match held {
+                Some(held) => retained.asked.push((kind, name, held)),
+                None => retained.extended.push((kind, name, until)),
+            }
+        }
+        retained.untouched += retained.asked.len() as u64;
         Ok(retained)
     }
 }

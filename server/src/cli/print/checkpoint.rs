@@ -82,16 +82,17 @@ fn states(view: &CheckpointView, run: Option<&RunView>, now: OffsetDateTime) -> 
         ),
         None => "no drill has been run; run one with `drill`".into(),
     };
-    let protection_fact = match view.protection {
-        Protection::None => "no policy and no lock keeps it",
-        Protection::Tagged => "a tag that a policy preserves keeps it",
-        Protection::Locked => "it is locked",
+    let protection_fact = match (view.protection, view.locked_until) {
+        (Protection::None, _) => "no policy and no lock keeps it".to_owned(),
+        (Protection::Tagged, _) => "a tag that a policy preserves keeps it".to_owned(),
+        (Protection::Locked, None) => "it is locked".to_owned(),
+        (Protection::Locked, Some(until)) => format!("its bucket keeps it locked until {}", times::moment(until)),
     };
     let mut table = Table::new(&["STATE", "", "FACT"]).indented(2);
     table.row(vec!["Run".into(), run_state, run_fact]);
     table.row(vec!["Integrity".into(), text::integrity(view.integrity).to_string(), integrity_fact]);
     table.row(vec!["Proof".into(), text::proof(view.proof).to_string(), proof_fact]);
-    table.row(vec!["Protection".into(), view.protection.to_string(), protection_fact.into()]);
+    table.row(vec!["Protection".into(), view.protection.to_string(), protection_fact]);
     table.render()
 }
 

@@ -62,6 +62,9 @@ pub struct RepairArguments {
     /// Read every pack whole, so that damage inside of its data is found too, and not only its header
     #[arg(long)]
     read_data: bool,
+    /// Before that, bring back what somebody has removed from, or overwritten in, a bucket with object lock
+    #[arg(long)]
+    undelete: bool,
 }
 
 /// Options of `vault copy`.
@@ -107,7 +110,7 @@ pub(super) async fn check(session: &Session<'_>, arguments: CheckArguments) -> R
 
 pub(super) async fn repair(session: &Session<'_>, arguments: RepairArguments) -> Result<Ending, Failure> {
     let Which { project, location } = arguments.which;
-    let request = RepairVault { location, read_data: arguments.read_data };
+    let request = RepairVault { location, read_data: arguments.read_data, undelete: arguments.undelete };
     let run = session.client()?.repair(&project, &request).await?;
     to_its_end(session, run, "the repair").await
 }
