@@ -1,4 +1,6 @@
-//! The engine by hand: `vault {init|backup|restore|check|prune|snapshots|fill|stream} REPOSITORY …`, password in `RESTIC_PASSWORD`.
+//! The engine by hand: `vault {init|backup|restore|check|prune|copy|snapshots|fill|stream|hold} REPOSITORY …`, password in
+//! `RESTIC_PASSWORD`. A repository is a directory or, in restic's syntax, a place in a bucket
+//! (`s3:http://127.0.0.1:8333/bucket/prefix`); then the keys are in `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
 //!
 //! It prints what it did and how long that took; with stock restic beside it, it is how the vault is measured.
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)]
@@ -6,11 +8,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use holdfast_vault::{
-    Cancel, CheckScope, Chunking, Error, LocalBackend, Meter, Node, Password, PruneOptions, RestoreOptions,
-    SnapshotDraft, Source, TreeId, Vault, VaultOptions, Writer,
+    Backend, BackendError, Cancel, CheckScope, Chunking, CopyOptions, Error, FileKind, Id, LocalBackend, Meter, Node,
+    Password, PruneOptions, RestoreOptions, Retention, RetentionMode, S3Backend, S3Options, SecretKey, SnapshotDraft,
+    Source, TreeId, Vault, VaultOptions, Writer,
 };
 use time::OffsetDateTime;
 
@@ -21,7 +25,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
     match args[..] {
         ["init", repository] => {
-            Vault::init(Arc::new(LocalBackend::create(repository)?), &password, VaultOptions::default())?;
+            let backend = match bucket(repository)? {
+                Some(options) => Arc::new(S3Backend::new(options)?) as Arc<dyn Backend>,
+                None => Arc::new(LocalBackend::create(repository)?),
+            };
+            Vault::init(backend, &password, VaultOptions::default())?;
         }
         ["backup", repository, ref sources @ ..] => backup(&open(repository, &password)?, sources)?,
         ["restore", repository, target] => restore(&open(repository, &password)?, Path::new(target))?,
@@ -35,12 +43,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let vault = open(repository, &password)?;
             println!("{} snapshots", vault.snapshots()?.len());
         }
+        ["copy", from, to] => copy(&open(from, &password)?, &open(to, &password)?)?,
+        ["hold", repository, count] => hold(repository, count.parse()?)?,
         ["fill", repository, count] => fill(&open(repository, &password)?, count.parse()?)?,
         ["stream", repository] => stream(&open(repository, &password)?)?,
         ["forever", repository, source] => forever(&open(repository, &password)?, Path::new(source))?,
         _ => {
             return Err(
-                "usage: vault {init|backup|restore|check|prune|snapshots|fill|stream|forever} REPOSITORY …".into()
+                "usage: vault {init|backup|restore|check|prune|copy|snapshots|fill|stream|hold|forever} REPOSITORY …"
+                    .into(),
             );
         }
     }
@@ -48,8 +59,69 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn open(repository: &str, password: &Password) -> Result<Vault, Error> {
-    Vault::open(Arc::new(LocalBackend::open(repository)?), password, VaultOptions::default())
+/// A place in a bucket, if it is one.
+fn bucket(repository: &str) -> Result<Option<S3Options>, Box<dyn std::error::Error>> {
+    if !repository.starts_with("s3:") {
+        return Ok(None);
+    }
+    let secret = SecretKey::new(std::env::var("AWS_SECRET_ACCESS_KEY")?);
+    Ok(Some(S3Options::new(repository, None, None, std::env::var("AWS_ACCESS_KEY_ID")?, secret)?))
+}
+
+fn open(repository: &str, password: &Password) -> Result<Vault, Box<dyn std::error::Error>> {
+    let backend = match bucket(repository)? {
+        Some(options) => Arc::new(S3Backend::new(options)?) as Arc<dyn Backend>,
+        None => Arc::new(LocalBackend::open(repository)?),
+    };
+    Ok(Vault::open(backend, password, VaultOptions::default())?)
+}
+
+/// All snapshots into another repository, of the same password.
+fn copy(from: &Vault, to: &Vault) -> Result<(), Error> {
+    let started = Instant::now();
+    let wanted = from.snapshot_ids()?;
+    let meter = Meter::new();
+    let report = from.copy_to(to, &wanted, &CopyOptions::default(), &Cancel::new(), &meter, &mut |_, _| {})?;
+    let megabytes = report.bytes as f64 / 1e6;
+    println!(
+        "{} snapshots copied, {} there already, {} damaged, {} blobs, {megabytes:.1} MB, {:.1} MB/s",
+        report.copied.len(),
+        report.there_already.len(),
+        report.damaged.len(),
+        report.blobs,
+        megabytes / started.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+/// So many small objects in a bucket with object lock, which are asked about and then held for longer. They are held
+/// for a minute or two, and stay.
+fn hold(repository: &str, count: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let options = bucket(repository)?.ok_or("only a bucket holds anything")?;
+    let retention = Retention { mode: RetentionMode::Compliance, period: Duration::from_secs(60) };
+    let store = S3Backend::new(S3Options { retention: Some(retention), ..options })?;
+    let files: Vec<(String, String)> =
+        (0..count).map(|n| (Id::of(n.to_string().as_bytes()).to_string(), n.to_string())).collect();
+    let until = OffsetDateTime::now_utc() + Duration::from_secs(120);
+    let each = |what: &str, work: &(dyn Fn(&str, &str) -> Result<(), BackendError> + Sync)| {
+        let (started, next) = (Instant::now(), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            let run = || {
+                while let Some((name, content)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    work(name, content)?;
+                }
+                Ok(())
+            };
+            let workers: Vec<_> = (0..store.connections()).map(|_| scope.spawn(run)).collect();
+            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok::<_, BackendError>(())))
+        })?;
+        println!("{what} {count}: {}", seconds(started.elapsed()));
+        Ok::<_, BackendError>(())
+    };
+    each("written", &|name, content| store.write(FileKind::Index, name, content.as_bytes()))?;
+    each("asked about", &|name, _| store.held_until(FileKind::Index, name).map(drop))?;
+    each("extended", &|name, _| store.retain(FileKind::Index, name, until))?;
+    Ok(())
 }
 
 fn seconds(time: Duration) -> String {

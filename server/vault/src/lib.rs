@@ -51,6 +51,19 @@
 //! a day, and names the snapshots that damage touches. [`Vault::repair`] makes the index anew from the packs, saves what
 //! is sound in damaged ones, and lists, replaces or forgets what cannot be whole again. Neither removes a pack.
 //!
+//! # Copying
+//! [`Vault::copy_to`] brings snapshots into another vault, which has another key: every blob is opened, verified and
+//! sealed anew, still compressed, and whatever the other vault has is not sent again. The order of writing is the same
+//! there; index files are written on the way, so an interrupted copy goes on where it was. A copy's `original` names the
+//! snapshot that it began with, as restic's own `copy` has it, so nobody copies it twice. What is damaged here is
+//! reported, and everything else goes over.
+//!
+//! # Holding
+//! In a bucket with object lock ([`S3Options::retention`]) everything but the locks is held from its writing on, and
+//! [`Vault::retain`] holds for longer what a snapshot needs. So nobody who has our credential can take a held version
+//! away; what he hides or overwrites comes back with [`S3Backend::undelete`]. We ourselves remove version by version,
+//! so that nothing stays of what was free; a held pack waits, and a held index file that was replaced is hidden.
+//!
 //! # What always holds
 //! - A snapshot names only trees that are durable, and these only blobs that are, in packs that an index lists.
 //! - No byte is given out whose blob's hash was not verified.

@@ -30,7 +30,10 @@ impl Vault {
     /// which it says nothing the store is asked. A period never becomes shorter.
     ///
     /// Beside the walk down the snapshot's trees it costs one request for each file whose period is not known, and one
-    /// for each that is extended, [`crate::S3Options::connections`] at a time. [`Meter::files`] counts the files.
+    /// for each that is extended, [`crate::S3Options::connections`] at a time. So 1,000 files cost 1,000 short requests
+    /// and 2.2 s, and as many and 3.0 s more where the store must be asked; over a link with 20 ms of delay 3.5 and 3.4 s
+    /// (8 connections, SeaweedFS 4.48 on the same machine, 2 busy cores of an AMD EPYC, build without optimisation,
+    /// 2026-11-21; `cargo run --example vault hold`). [`Meter::files`] counts the files.
     ///
     /// # Errors
     /// [`Error::Refused`] where nothing is ever held, [`Error::NoSuchSnapshot`], [`Error::Damaged`] if the snapshot is

@@ -22,10 +22,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_vault::{
-    Backend, BackendError, Cancel, CheckScope, Checksum, Encryption, Error, FileKind, Id, Meter, RestoreOptions,
-    S3Backend, S3Options, SecretKey, Source, Vault, VaultOptions,
+    Backend, BackendError, Cancel, CheckScope, Checksum, Encryption, Error, FileKind, Id, Meter, PruneOptions,
+    RestoreOptions, S3Backend, S3Options, SecretKey, Source, Vault, VaultOptions,
 };
-use proxy::Proxy;
+use proxy::{Link, Proxy, Verb};
 use support::*;
 use weed::*;
 
@@ -309,18 +309,61 @@ fn a_location_says_what_is_wrong_with_it() {
 }
 
 #[test]
-fn eight_packs_are_on_their_way_at_once() {
+fn over_a_link_with_delay_eight_packs_are_on_their_way() {
+    // The link is what takes the time: 20 ms more for each answer, 4 MB/s for each connection.
+    let link = Link { delay: Duration::from_millis(20), rate: 4 << 20 };
+    let default = VaultOptions::default().memory;
+    for (name, memory, files) in [("link-default", default, 7), ("link-little", 106 << 20, 4)] {
+        let proxy = Proxy::new(weed().port);
+        let bounds = VaultOptions { memory, threads: 2, level: 1 };
+        let vault = Vault::init(backend(options_by(proxy.port, name)), &password(), bounds).unwrap();
+        let place = Place::new();
+        fs::create_dir_all(place.path("source")).unwrap();
+        for n in 0..files {
+            fs::write(place.path(&format!("source/{n}")), random(40 << 20)).unwrap();
+        }
+        proxy.link(link);
+        let writer = vault.writer(Cancel::new()).unwrap();
+        let archived = writer.archive(&Source::new(place.path("source")), &Meter::new()).unwrap();
+        seal(writer, &archived);
+        let share = proxy.share_with(Verb::Put, 8);
+        assert!(share > 0.5, "{name}: 8 uploads at once in {:.0} % of the time", share * 100.0);
+        if memory != default {
+            // Reading it all back takes as many at once.
+            proxy.link(Link { delay: Duration::from_millis(200), rate: 0 });
+            all_is_well(&vault);
+            assert!(proxy.most_at_once(Verb::Get) >= 8, "{} at once", proxy.most_at_once(Verb::Get));
+        }
+    }
+}
+
+#[test]
+fn far_away_a_prune_reads_and_copies_several_things_at_once() {
     let proxy = Proxy::new(weed().port);
-    let bounds = VaultOptions { memory: 106 << 20, threads: 2, level: 1 };
-    let vault = Vault::init(backend(options_by(proxy.port, "eight")), &password(), bounds).unwrap();
+    let vault = Vault::init(backend(options_by(proxy.port, "far-prune")), &password(), options()).unwrap();
     let place = Place::new();
-    fs::create_dir_all(place.path("source")).unwrap();
-    fs::write(place.path("source/file"), random(80 << 20)).unwrap();
-    proxy.delay_uploads(Duration::from_millis(150));
-    let writer = vault.writer(Cancel::new()).unwrap();
-    let archived = writer.archive(&Source::new(place.path("source")), &Meter::new()).unwrap();
-    seal(writer, &archived);
-    assert_eq!(proxy.most_uploading(), 8);
+    let source = place.path("source");
+    fs::create_dir_all(&source).unwrap();
+    let mut gone = Vec::new();
+    for n in 0..10 {
+        fs::write(source.join("stays"), random(700_000)).unwrap();
+        fs::write(source.join("goes"), random(1 << 20)).unwrap();
+        let (_, with) = backup(&vault, &source);
+        fs::remove_file(source.join("goes")).unwrap();
+        fs::create_dir(source.join(format!("directory-{n}"))).unwrap();
+        backup(&vault, &source);
+        gone.push(with.snapshot);
+    }
+    gone.iter().for_each(|snapshot| vault.forget(snapshot).unwrap());
+    let before = proxy.most_at_once(Verb::Get);
+    assert!(before < 4, "{before} at once where there was little to read");
+    proxy.link(Link { delay: Duration::from_millis(150), rate: 0 });
+    let how = PruneOptions { unused_share: 0.0, ..PruneOptions::default() };
+    let report = vault.prune(&how, &Cancel::new(), &Meter::new(), &|| false).unwrap();
+    assert!(report.is_done() && report.packs_repacked >= 10, "{report:?}");
+    assert!(proxy.most_at_once(Verb::Get) >= 8, "{} at once", proxy.most_at_once(Verb::Get));
+    proxy.link(Link::default());
+    all_is_well(&vault);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -67,10 +67,8 @@ struct State {
     store: u16,
     rule: Mutex<Option<Rule>>,
     harmed: AtomicUsize,
-    /// Each upload takes this much longer.
-    delay: Mutex<Duration>,
-    uploading: AtomicUsize,
-    most_uploading: AtomicUsize,
+    link: Mutex<Link>,
+    busy: Mutex<HashMap<Verb, Busy>>,
     first_lists: Mutex<HashMap<String, Bytes>>,
 }
 
@@ -145,13 +143,82 @@ impl Proxy {
         self.state.harmed.swap(0, Ordering::SeqCst)
     }
 
-    pub fn delay_uploads(&self, delay: Duration) {
-        *self.state.delay.lock().unwrap() = delay;
+    /// From now on the store is further away.
+    pub fn link(&self, link: Link) {
+        *self.state.link.lock().unwrap() = link;
     }
 
-    /// How many uploads were on their way at once, at most.
-    pub fn most_uploading(&self) -> usize {
-        self.state.most_uploading.load(Ordering::SeqCst)
+    /// How many requests of this verb for packs were under way at once, at most.
+    pub fn most_at_once(&self, verb: Verb) -> usize {
+        self.state.busy.lock().unwrap().get(&verb).map_or(0, |busy| busy.times.len().saturating_sub(1))
+    }
+
+    /// From the first request of this verb for a pack to the last one's end: the share of the time in which so many were under
+    /// way, or more.
+    pub fn share_with(&self, verb: Verb, count: usize) -> f64 {
+        let busy = self.state.busy.lock().unwrap();
+        let times = busy.get(&verb).map_or(&[][..], |busy| &busy.times);
+        let all: Duration = times.iter().sum();
+        times.iter().skip(count).sum::<Duration>().as_secs_f64() / all.as_secs_f64().max(0.001)
+    }
+}
+
+/// How far away the store is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Link {
+    /// Each answer comes this much later.
+    pub delay: Duration,
+    /// Bytes a second of one connection; without bounds if it is 0.
+    pub rate: u64,
+}
+
+impl Link {
+    async fn carry(&self, bytes: usize) {
+        if let Some(time) = (bytes as u64 * 1000).checked_div(self.rate) {
+            tokio::time::sleep(Duration::from_millis(time)).await;
+        }
+    }
+}
+
+/// Requests of one verb for packs that are under way.
+#[derive(Default)]
+struct Busy {
+    now: usize,
+    since: Option<Instant>,
+    /// For how long there were so many, from none on.
+    times: Vec<Duration>,
+}
+
+impl Busy {
+    fn change(&mut self, count: usize) {
+        if let Some(since) = self.since.replace(Instant::now()) {
+            self.times.resize(self.times.len().max(self.now + 1), Duration::ZERO);
+            self.times[self.now] += since.elapsed();
+        }
+        self.now = count;
+    }
+}
+
+/// A request under way.
+struct Under {
+    state: Arc<State>,
+    verb: Verb,
+}
+
+impl Under {
+    fn way(state: &Arc<State>, verb: Verb) -> Under {
+        let mut busy = state.busy.lock().unwrap();
+        let busy = busy.entry(verb).or_default();
+        busy.change(busy.now + 1);
+        Under { state: state.clone(), verb }
+    }
+}
+
+impl Drop for Under {
+    fn drop(&mut self) {
+        let mut busy = self.state.busy.lock().unwrap();
+        let busy = busy.entry(self.verb).or_default();
+        busy.change(busy.now - 1);
     }
 }
 
@@ -173,6 +240,7 @@ fn verb(method: &Method, query: &str) -> Verb {
 /// An error of this service ends the connection without an answer.
 async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, io::Error> {
     let verb = verb(request.method(), request.uri().query().unwrap_or_default());
+    let _under = request.uri().path().contains("/data/").then(|| Under::way(&state, verb));
     let harm = {
         let mut rule = state.rule.lock().unwrap();
         match &mut *rule {
@@ -212,15 +280,12 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, i
     if up {
         body = bend(harm, body);
     }
-    let delay = *state.delay.lock().unwrap();
-    if verb == Verb::Put {
-        let now = state.uploading.fetch_add(1, Ordering::SeqCst) + 1;
-        state.most_uploading.fetch_max(now, Ordering::SeqCst);
-        tokio::time::sleep(delay).await;
-    }
+    let link = *state.link.lock().unwrap();
+    link.carry(body.len()).await;
     let answer = forward(state.store, parts, body).await;
-    if verb == Verb::Put {
-        state.uploading.fetch_sub(1, Ordering::SeqCst);
+    tokio::time::sleep(link.delay).await;
+    if let Ok((_, body)) = &answer {
+        link.carry(body.len()).await;
     }
     let (mut parts, mut body) = answer?;
     if harm == Some(Harm::Lost) {
