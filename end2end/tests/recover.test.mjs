@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, s
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
+import { Bucket } from './lib/bucket.mjs';
 import { must } from './lib/process.mjs';
 import { Stack } from './lib/stack.mjs';
 
@@ -244,5 +245,50 @@ describe('a catalogue that comes back', () => {
     await stack.ok('vault', 'prune', 'shop');
     assert.equal((await stack.json('catalogue', 'copy')).project, 'shop');
     await must('restic', ['check', '--read-data'], { env: await stack.resticEnv('shop'), timeout: 600_000 });
+  });
+});
+
+describe('a catalogue that comes back from a bucket', () => {
+  let bucket;
+  let stack;
+  before(async () => {
+    bucket = await Bucket.start();
+    stack = await Stack.start({ name: 'recover-bucket', scale: 0 });
+  });
+  after(async () => {
+    await stack?.down();
+    await bucket?.down();
+  });
+
+  test('with the bucket, the kit and a credential for it', async () => {
+    const place = [`s3://${bucket.name}/vaults/site`, '--endpoint', bucket.endpoint, { env: bucket.env }];
+    await stack.ok('vault', 'add', 'site', ...place);
+    const pages = join(stack.home, 'pages');
+    mkdirSync(pages);
+    writeFileSync(join(pages, 'index.html'), 'hello');
+    const yaml = join(stack.home, 'site.yaml');
+    writeFileSync(yaml, `project: site\nenvironment: live\ncomponents:\n  - {name: pages, kind: files, path: ${pages}}\n`);
+    await stack.apply(yaml);
+    await stack.json('checkpoint', 'create', 'site/live');
+    await stack.ok('catalogue', 'copy');
+    const kit = join(stack.home, 'kit.json');
+    writeFileSync(kit, (await stack.ok('catalogue', 'kit')).stdout, { mode: 0o600 });
+    assert.ok(!readFileSync(kit, 'utf8').includes(bucket.env.AWS_SECRET_ACCESS_KEY));
+    const last = await stack.json('checkpoint', 'create', 'site/live');
+    await stack.stop('SIGKILL');
+    rmSync(stack.data, { recursive: true });
+
+    const env = { HOLDFAST_SCRATCH_DIR: stack.scratch, AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined };
+    const none = await stack.cli('recover', '--kit', kit, { env });
+    assert.equal(none.status, 2);
+    assert.match(none.stderr, /AWS_ACCESS_KEY_ID/);
+    await stack.ok('recover', '--kit', kit, { env: { ...env, ...bucket.env } });
+    await stack.serve();
+    assert.equal((await stack.json('checkpoint', 'show', 'site/live@latest')).id, last.id);
+    await stack.ok('env', 'confirm', 'site/live', '--yes');
+    rmSync(pages, { recursive: true });
+    await stack.ok('checkpoint', 'restore', last.id, '--no-backup', '--yes');
+    assert.equal(readFileSync(join(pages, 'index.html'), 'utf8'), 'hello');
+    assert.equal((await stack.json('checkpoint', 'create', 'site/live')).proof, 'proven');
   });
 });

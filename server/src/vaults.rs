@@ -239,17 +239,26 @@ impl Vaults {
         Ok(self.store.move_vault(by, &row.id, location, access).await?)
     }
 
-    /// The project's vault, when this password opens it and it does not lie any more where the catalogue knows it.
-    async fn lost(&self, project: &Name, password: &Password) -> Result<Option<VaultRow>, VaultsError> {
+    /// The project's vault, when this password opens it, and it is this one: reached in a new way, or at a new place
+    /// because nothing is at the old one any more.
+    async fn same(
+        &self,
+        project: &Name,
+        password: &Password,
+        location: &str,
+        access: Option<&BucketAccess>,
+    ) -> Result<Option<VaultRow>, VaultsError> {
         let projects = self.store.projects().await?;
         let Some(project) = projects.into_iter().find(|row| &row.name == project) else { return Ok(None) };
         let row = self.store.primary_vault(&project.id).await?;
         let Some(row) = row.filter(|row| row.ready && self.is_opened_by(row, password)) else { return Ok(None) };
+        if row.location == location {
+            return Ok(access.is_some().then_some(row));
+        }
         let place = self.place(&row)?;
-        let there = tokio::task::spawn_blocking(move || place.is_taken())
+        let there = tokio::task::spawn_blocking(move || matches!(place.is_taken(), Ok(true)))
             .await
-            .map_err(|error| VaultsError::Thread(error.to_string()))?
-            .map_err(|error| at(&row.location, error.into()))?;
+            .map_err(|error| VaultsError::Thread(error.to_string()))?;
         Ok((!there).then_some(row))
     }
 
@@ -268,7 +277,7 @@ impl Vaults {
         vault: Vault,
     ) -> Result<OpenVault, VaultsError> {
         let location = vault.location();
-        let moved = self.lost(project, password).await?;
+        let moved = self.same(project, password, &location, access).await?;
         if let Some(row) = &moved {
             self.move_to(by, row, &location, access).await?;
         }
@@ -439,7 +448,7 @@ pub(crate) async fn open_place(
     tokio::task::spawn_blocking(move || {
         let storage = place.open()?;
         match (Vault::open(storage.clone(), &password, options.clone()), key) {
-            (Err(locked), Some(key)) if is_locked(&locked) => open_with(storage, &password, &key, options, locked),
+            (Err(locked), Some(key)) if is_locked(&locked) => open_with(&storage, &password, &key, options, locked),
             (opened, _) => opened,
         }
     })
@@ -454,7 +463,7 @@ fn is_locked(error: &VaultError) -> bool {
 
 /// Opens a vault with a key file that it has lost. One that is another vault's does not stay there.
 fn open_with(
-    storage: Arc<dyn Backend>,
+    storage: &Arc<dyn Backend>,
     password: &Password,
     (name, content): &(String, Vec<u8>),
     options: VaultOptions,
@@ -463,7 +472,7 @@ fn open_with(
     if storage.list(FileKind::Key)?.iter().any(|(there, _)| there == name) {
         return Err(locked);
     }
-    holdfast_vault::put_key_back(&*storage, name, content)?;
+    holdfast_vault::put_key_back(&**storage, name, content)?;
     match Vault::open(storage.clone(), password, options) {
         Err(error) if is_locked(&error) => {
             storage.remove(FileKind::Key, name)?;

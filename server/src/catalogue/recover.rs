@@ -32,6 +32,9 @@ use crate::{
     vaults::{VaultsError, blocking, open_place, place::Place},
 };
 
+/// How the folder of a recovery that goes on is called.
+const ROOM: &str = ".recover-";
+
 /// Why nothing was recovered. The data directory has no catalogue then.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
@@ -133,10 +136,8 @@ pub(crate) async fn recover(settings: &Settings, kit: Kit) -> Result<Recovered, 
 
     let _lock = settings.take_places()?;
     refuse_what_is_there(settings, &catalogue, &kit.server_key)?;
-    let room = tempfile::Builder::new()
-        .prefix(".recover-")
-        .tempdir_in(&settings.data_dir)
-        .map_err(|source| RecoverError::Io { path: settings.data_dir.clone(), source })?;
+    let room =
+        room(&settings.data_dir).map_err(|source| RecoverError::Io { path: settings.data_dir.clone(), source })?;
     let image = room.path().join(copies::FILE);
     let (copy, passed_over) = newest_sound(&vault, candidates, &kit.server_key, &image).await?;
     let store = Store::open(&Store::sqlite_url(&image)).await?;
@@ -145,6 +146,17 @@ pub(crate) async fn recover(settings: &Settings, kit: Kit) -> Result<Recovered, 
     let recovered = done?;
     take_places(settings, &kit.server_key, &image, &catalogue)?;
     Ok(recovered)
+}
+
+/// A folder beside the catalogue's place; what an earlier recovery left of its own, which did not come to its end, goes.
+fn room(data_dir: &Path) -> std::io::Result<tempfile::TempDir> {
+    for entry in std::fs::read_dir(data_dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(ROOM) && entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    tempfile::Builder::new().prefix(ROOM).tempdir_in(data_dir)
 }
 
 fn refuse_what_is_there(settings: &Settings, catalogue: &Path, key: &ServerKey) -> Result<(), RecoverError> {

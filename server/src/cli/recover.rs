@@ -56,7 +56,7 @@ pub async fn run(session: &Session<'_>, arguments: RecoverArguments) -> Result<E
     let (kit, location) = kit(arguments)?;
     let output = session.output;
     output.note(format!("Looking for copies of the catalogue in {} …", plain(&location)))?;
-    let recovered = recover::recover(&settings, kit).await.map_err(failure)?;
+    let recovered = recover::recover(&settings, kit).await.map_err(|error| failure(&error))?;
     for why in &recovered.passed_over {
         output.note(format!("warning: not usable, so the one before it was taken: {}", plain(why)))?;
     }
@@ -110,7 +110,7 @@ fn kit(arguments: RecoverArguments) -> Result<(Kit, String), Failure> {
     Ok((kit, location))
 }
 
-fn failure(error: RecoverError) -> Failure {
+fn failure(error: &RecoverError) -> Failure {
     let text = error.to_string();
     let lines: Vec<_> = text.lines().map(plain).collect();
     Failure::Server(lines.join("\n"))
