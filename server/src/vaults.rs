@@ -234,7 +234,15 @@ impl Vaults {
         location: &str,
         access: Option<&BucketAccess>,
     ) -> Result<(), VaultsError> {
-        let access = access.map(plain).transpose()?;
+        let mut access = access.cloned();
+        // What is not said anew about the same bucket stays as it was; above all its lock.
+        if let (Some(new), Some(known), true) = (&mut access, self.access(row)?, row.location == location) {
+            new.path_style = new.path_style.or(known.path_style);
+            new.checksum = new.checksum.or(known.checksum);
+            new.ca = new.ca.take().or(known.ca);
+            new.lock = new.lock.or(known.lock);
+        }
+        let access = access.as_ref().map(plain).transpose()?;
         let access = access.map(|access| self.key.wrap(&access_purpose(&row.id), &access)).transpose()?;
         Ok(self.store.move_vault(by, &row.id, location, access).await?)
     }
@@ -281,10 +289,10 @@ impl Vaults {
         if let Some(row) = &moved {
             self.move_to(by, row, &location, access).await?;
         }
-        let lock = access.and_then(|access| access.lock);
         let access = access.map(plain).transpose()?;
         let wrap = |id: &VaultId| self.wrapped(id, password, access.as_ref().map(|plain| plain.as_slice()));
         let row = self.store.adopt_vault(by, project, &location, wrap).await?;
+        let lock = self.access(&row)?.and_then(|access| access.lock);
         let mut open = self.open.lock().await;
         if moved.is_some() {
             open.remove(&row.id);
