@@ -201,12 +201,14 @@ impl Vault {
         self.0.snapshot_names()
     }
 
-    /// All snapshots, oldest first.
+    /// All snapshots, oldest first. Who finds one here may rely on it, whoever wrote it, and who misses one may take it
+    /// for gone: no power cut changes that any more.
     ///
     /// # Errors
     /// If any of them cannot be read; the error names it. A list is never shorter than the truth.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
         let names = self.0.snapshot_names()?;
+        self.0.backend.settle(FileKind::Snapshot)?;
         let read = |name: &SnapshotId| match self.0.snapshot(name) {
             // Forgotten between list and read.
             Err(Error::NoSuchSnapshot(_)) => Ok(None),
@@ -231,6 +233,8 @@ impl Vault {
     /// [`Error::NoSuchSnapshot`] and failures of the backend.
     pub fn forget(&self, id: &SnapshotId) -> Result<(), Error> {
         if !self.0.snapshot_names()?.contains(id) {
+            // It may have gone a moment ago.
+            self.0.backend.settle(FileKind::Snapshot)?;
             return Err(Error::NoSuchSnapshot(*id));
         }
         Ok(self.0.backend.remove(FileKind::Snapshot, &id.to_string())?)

@@ -30,6 +30,7 @@ enum Run {
     Restore,
     Check,
     Copy,
+    Repair,
     Open,
     Init,
 }
@@ -118,6 +119,7 @@ impl Scene {
                 let mut last = None;
                 copy(&self.harmed.vault, &self.harmed.other, &self.kept, &mut |id| last = Some(*id)).map(|()| last)
             }
+            Run::Repair => repair(&self.harmed.vault).map(|()| None),
             Run::Open => open_on(Arc::new(self.tap.clone()), &self.site().join("vault")).map(|_| None),
             Run::Init => self.init(Arc::new(self.tap.clone())).map(|()| None),
         }
@@ -203,14 +205,16 @@ fn the_nth_call_fails() {
     let scene = Scene::new(&mut rng);
     let mut runs = 0;
     let mut said = Vec::new();
-    for run in [Run::Create, Run::Prune, Run::Forget, Run::Restore, Run::Check, Run::Copy, Run::Open, Run::Init] {
+    for run in
+        [Run::Create, Run::Prune, Run::Forget, Run::Restore, Run::Check, Run::Copy, Run::Repair, Run::Open, Run::Init]
+    {
         let (mut calls, mut failed) = (0, 0);
         for fault in &FAULTS {
             // The short form takes every few calls, another few with each fault.
             let short = match run {
                 Run::Forget => 1,
                 Run::Restore => 2,
-                Run::Create | Run::Prune | Run::Check | Run::Copy => 12,
+                Run::Create | Run::Prune | Run::Check | Run::Copy | Run::Repair => 12,
                 // A new key costs a tenth of a second.
                 Run::Open => 3,
                 Run::Init => 60,

@@ -82,7 +82,7 @@ fn killed_at_every_point() {
     report(&Row {
         part: "kill-points",
         what: format!(
-            "at {} named calls of create, prune, forget, restore and copy: first, middle, last; some in mid-write",
+            "at {} named calls of create, prune, forget, restore, copy and repair: first, middle, last; some in mid-write",
             named.len()
         ),
         count: chosen.len(),
@@ -104,7 +104,7 @@ fn killed_at_any_moment() {
     }
     for n in 0..kills {
         // Creates and prunes have more to lose.
-        let which = [0, 1, 4, 0, 1, 3, 4, 0, 1, 2][n % 10];
+        let which = [0, 1, 4, 0, 1, 3, 4, 0, 5, 2][n % 10];
         let work = WORKS[which];
         site.put_back();
         let mut victim = site.start(work, &Which::Every, 0, Harm::Kill);
@@ -114,7 +114,7 @@ fn killed_at_any_moment() {
     }
     report(&Row {
         part: "kill-moments",
-        what: "from outside, at random moments of create, prune, forget, restore and copy".into(),
+        what: "from outside, at random moments of create, prune, forget, restore, copy and repair".into(),
         count: kills,
     });
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use holdfast_vault::{
     Cancel, CheckScope, Chunking, CopyOptions, Disk, Error, LocalBackend, Meter, Node, PruneOptions, PruneReport,
-    RestoreOptions, Snapshot, SnapshotDraft, SnapshotId, Source, Vault, VaultOptions, Writer,
+    RepairOptions, RestoreOptions, Snapshot, SnapshotDraft, SnapshotId, Source, Vault, VaultOptions, Writer,
 };
 use time::OffsetDateTime;
 
@@ -150,6 +150,14 @@ pub fn copy(from: &Vault, to: &Vault, wanted: &[SnapshotId], each: &mut dyn FnMu
     let (options, cancel, meter) = (CopyOptions::default(), Cancel::new(), Meter::new());
     let report = from.copy_to(to, wanted, &options, &cancel, &meter, &mut |_, there| each(there))?;
     let problem = report.damaged.iter().flat_map(|(_, problems)| problems).next();
+    problem.map_or(Ok(()), |problem| Err(Error::Refused(problem.what.clone())))
+}
+
+/// Makes the index anew, over a vault in which nothing is broken.
+pub fn repair(vault: &Vault) -> Result<(), Error> {
+    let report = vault.repair(&RepairOptions::default(), &Cancel::new(), &Meter::new())?;
+    let problems = report.bad_packs.iter().chain(&report.bad_index_files);
+    let problem = problems.chain(report.snapshots.iter().flat_map(|snapshot| &snapshot.problems)).next();
     problem.map_or(Ok(()), |problem| Err(Error::Refused(problem.what.clone())))
 }
 

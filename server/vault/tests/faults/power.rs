@@ -77,13 +77,19 @@ fn story(rng: &mut Rng, days: usize) -> Story {
     let mut contents = Contents::new();
     let mut last = content(rng, 3);
     let mut there: Vec<SnapshotId> = Vec::new();
+    let mut all: BTreeSet<SnapshotId> = BTreeSet::new();
     for day in 0..days {
         let dies = rng.chance(35);
         if dies {
-            process.tap.plan(Which::Every, 1 + rng.below(45), Harm::Dead);
+            // Often between a change of names and the moment in which it would have lasted.
+            let names = ["sync names in snapshots", "sync names in index"];
+            match rng.below(4) {
+                0 | 1 => process.tap.plan(Which::Named((*rng.pick(&names)).to_owned()), 1, Harm::Dead),
+                _ => process.tap.plan(Which::Every, 1 + rng.below(45), Harm::Dead),
+            }
         }
         let tag = format!("day-{day}");
-        match rng.below(12) {
+        match rng.below(13) {
             0..5 => {
                 // Sometimes the very same again: nothing but a snapshot is written.
                 if !rng.chance(30) {
@@ -113,6 +119,10 @@ fn story(rng: &mut Rng, days: usize) -> Story {
                 let mut each = |id: &SnapshotId| tap.mark(format!("copied {id}"));
                 let _ = copy(&process.vault, &process.other, &there, &mut each);
             }
+            10 => {
+                tap.mark("repair");
+                let _ = repair(&process.vault);
+            }
             _ => {
                 tap.mark("prune");
                 let _ = prune(&process.vault);
@@ -120,7 +130,17 @@ fn story(rng: &mut Rng, days: usize) -> Story {
         }
         if dies {
             process = process.replaced(root);
+            // It takes what it sees for sealed, and what it does not see for forgotten.
+            let seen = process.vault.snapshots().unwrap();
+            for snapshot in &seen {
+                tap.mark(format!("sealed {}", snapshot.id));
+            }
+            for id in all.iter().filter(|id| seen.iter().all(|snapshot| snapshot.id != **id)) {
+                tap.mark(format!("forgotten {id}"));
+            }
+            there = seen.iter().map(|snapshot| snapshot.id).collect();
         }
+        all.extend(&there);
     }
     Story { root: root.to_owned(), steps: tap.take_log(), contents }
 }
@@ -233,8 +253,8 @@ fn open_or_begin(path: &Path, promise: &Promise) -> Result<Vault, String> {
 #[test]
 fn lost_power() {
     let mut rng = Rng::new(1);
-    let (stories, cuts) = (many(4, 50), many(10, 24));
-    let counts = ["init", "create", "forget", "prune", "copy"].map(|word| (word, AtomicUsize::new(0)));
+    let (stories, cuts) = (many(3, 42), many(10, 24));
+    let counts = ["init", "create", "forget", "prune", "copy", "repair"].map(|word| (word, AtomicUsize::new(0)));
     let (mut sealed, mut copied) = (0, 0);
     for number in 0..stories {
         let story = story(&mut rng, 14);

@@ -19,9 +19,10 @@ pub enum Work {
     Forget,
     Restore,
     Copy,
+    Repair,
 }
 
-pub const WORKS: [Work; 5] = [Work::Create, Work::Prune, Work::Forget, Work::Restore, Work::Copy];
+pub const WORKS: [Work; 6] = [Work::Create, Work::Prune, Work::Forget, Work::Restore, Work::Copy, Work::Repair];
 
 /// What it works on: below one directory lie `vault`, `other` to copy to, `source`, and the restore's `target` with its
 /// `trash`.
@@ -159,6 +160,7 @@ fn do_work(
     kept: &[SnapshotId],
 ) -> Result<Option<SnapshotId>, Error> {
     match work {
+        Work::Repair => repair(vault).map(|()| None),
         Work::Copy => copy(vault, other, kept, &mut |id| println!("copied {id}")).map(|()| None),
         Work::Create => archive(vault, "next", &room.join("source")).map(Some),
         Work::Prune => match prune(vault)?.stopped {
