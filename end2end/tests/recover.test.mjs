@@ -248,11 +248,11 @@ describe('a catalogue that comes back', () => {
   });
 });
 
-describe('a catalogue that comes back from a bucket', () => {
+describe('a catalogue that comes back from a bucket with object lock', () => {
   let bucket;
   let stack;
   before(async () => {
-    bucket = await Bucket.start();
+    bucket = await Bucket.start('holdfast-locked', { locks: true });
     stack = await Stack.start({ name: 'recover-bucket', scale: 0 });
   });
   after(async () => {
@@ -261,7 +261,7 @@ describe('a catalogue that comes back from a bucket', () => {
   });
 
   test('with the bucket, the kit and a credential for it', async () => {
-    const place = [`s3://${bucket.name}/vaults/site`, '--endpoint', bucket.endpoint, { env: bucket.env }];
+    const place = [`s3://${bucket.name}/vaults/site`, '--endpoint', bucket.endpoint, '--lock-days', '2', { env: bucket.env }];
     await stack.ok('vault', 'add', 'site', ...place);
     const pages = join(stack.home, 'pages');
     mkdirSync(pages);
@@ -270,7 +270,8 @@ describe('a catalogue that comes back from a bucket', () => {
     writeFileSync(yaml, `project: site\nenvironment: live\ncomponents:\n  - {name: pages, kind: files, path: ${pages}}\n`);
     await stack.apply(yaml);
     await stack.json('checkpoint', 'create', 'site/live');
-    await stack.ok('catalogue', 'copy');
+    for (let round = 0; round < 4; round += 1) assert.equal((await stack.json('catalogue', 'copy')).forgotten, 0, 'its bucket holds it');
+    assert.doesNotMatch(stack.logText(), /could not be forgotten|is not locked/);
     const kit = join(stack.home, 'kit.json');
     writeFileSync(kit, (await stack.ok('catalogue', 'kit')).stdout, { mode: 0o600 });
     assert.ok(!readFileSync(kit, 'utf8').includes(bucket.env.AWS_SECRET_ACCESS_KEY));
@@ -289,6 +290,7 @@ describe('a catalogue that comes back from a bucket', () => {
     rmSync(pages, { recursive: true });
     await stack.ok('checkpoint', 'restore', last.id, '--no-backup', '--yes');
     assert.equal(readFileSync(join(pages, 'index.html'), 'utf8'), 'hello');
-    assert.equal((await stack.json('checkpoint', 'create', 'site/live')).proof, 'proven');
+    const next = await stack.json('checkpoint', 'create', 'site/live');
+    assert.deepEqual([next.proof, next.protection], ['proven', 'locked'], 'its vault goes on locking');
   });
 });

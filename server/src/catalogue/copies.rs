@@ -10,7 +10,8 @@ use std::{
 };
 
 use holdfast_vault::{
-    Cancel, Chunking, Error as VaultError, Meter, Node, Sealed, Snapshot, SnapshotDraft, SnapshotId, Vault,
+    BackendError, Cancel, Chunking, Error as VaultError, Meter, Node, Sealed, Snapshot, SnapshotDraft, SnapshotId,
+    Vault,
 };
 use time::OffsetDateTime;
 
@@ -102,13 +103,21 @@ pub(crate) fn read(vault: &Vault, snapshot: &Snapshot, into: &Path) -> Result<()
     file.sync_all().map_err(|error| said(&error))
 }
 
-/// Forgets the copies of this server key that no day needs any more; gives how many.
+/// Holds a copy against being removed, where its bucket does that.
+pub(crate) fn retain(vault: &Vault, copy: &SnapshotId, until: OffsetDateTime) -> Result<(), VaultError> {
+    vault.retain(copy, until, &|_, _| None, &Cancel::new(), &Meter::new()).map(|_| ())
+}
+
+/// Forgets the copies of this server key that no day needs any more; gives how many. Those that their bucket holds go
+/// when it lets go of them.
 pub(crate) fn thin(vault: &Vault, mark: &str) -> Result<u64, VaultError> {
     let mut forgotten = 0;
-    for id in superfluous(&find(vault, mark)?.ours) {
-        match vault.forget(&id) {
+    for id in superfluous(&find(vault, mark)?.ours).iter().rev() {
+        match vault.forget(id) {
             Ok(()) => forgotten += 1,
             Err(VaultError::NoSuchSnapshot(_)) => {}
+            // What is younger is held for longer.
+            Err(VaultError::Backend(BackendError::Held { .. })) => break,
             Err(error) => return Err(error),
         }
     }

@@ -17,7 +17,7 @@ use crate::{
         image::{self, ImageError},
     },
     store::{ProjectRow, VaultRow},
-    vaults::{VaultsError, blocking},
+    vaults::{VaultsError, blocking, place::period},
 };
 
 /// Between two copies: a day, with some room for the minute at which it is looked at.
@@ -80,6 +80,13 @@ pub(crate) async fn copy(desk: &Desk, by: &str, to: Option<&Name>) -> Result<Cat
     .map_err(|error| CopyError::Thread(error.to_string()))??;
     store.catalogue_copied(by, &row.id, at, &sealed.snapshot.to_string(), to.is_some()).await?;
     let open = desk.vaults().get(&row.id).await?;
+    if let Some(lock) = open.lock {
+        let until = at + period(lock);
+        let held = blocking(open.vault.clone(), move |vault| copies::retain(vault, &sealed.snapshot, until)).await;
+        if let Err(error) = held {
+            tracing::warn!(%error, "a copy of the catalogue lies in its bucket, but is not locked");
+        }
+    }
     // The new copy stands; older ones that cannot go now go the next time.
     let forgotten = match blocking(open.vault, move |vault| copies::thin(vault, &mark)).await {
         Ok(forgotten) => forgotten,
