@@ -70,10 +70,11 @@ describe('the bad day', () => {
     for (const { id } of items) {
       const now = await stack.json('checkpoint', 'show', id);
       // Whether the bytes are whole was found out on the old host; the place is another one.
-      const { integrity, integrity_at: at, vault, ...rest } = now;
-      const { integrity: then, integrity_at: thenAt, vault: old, ...same } = shown[id];
+      const { integrity, integrity_at: at, vault, copies, ...rest } = now;
+      const { integrity: then, integrity_at: thenAt, vault: old, copies: were, ...same } = shown[id];
       assert.deepEqual(rest, same);
       assert.deepEqual([integrity, at], ['unchecked', null]);
+      assert.deepEqual(copies.map((copy) => copy.snapshot), were.map((copy) => copy.snapshot));
       assert.equal(vault.snapshot, old.snapshot);
     }
     assert.ok(items.some((item) => item.name === 'before the flood' && item.tags.includes('weekly')));
