@@ -112,26 +112,57 @@ fn unwrap_key(backend: &dyn Backend, name: &str, password: &Password) -> Result<
     if Id::of(&bytes).to_string() != name {
         return Err(damaged("its content is not what its name says"));
     }
-    let json: KeyJson = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
-    if json.kdf != "scrypt" {
-        return Err(damaged("made by something else than scrypt"));
-    }
-    let (salt, data) = match (STANDARD.decode(&json.salt), STANDARD.decode(&json.data)) {
-        (Ok(salt), Ok(data)) => (salt, Zeroizing::new(data)),
-        _ => return Err(damaged("not base64")),
-    };
-    let memory = json.n.checked_mul(128).and_then(|bytes| bytes.checked_mul(u64::from(json.r)));
-    if !json.n.is_power_of_two() || memory.is_none_or(|memory| memory > MOST_MEMORY) || json.p > 64 {
-        return Err(damaged("scrypt parameters out of bounds"));
-    }
-    let log_n = u8::try_from(json.n.ilog2()).map_err(|_| damaged("scrypt parameters out of bounds"))?;
-    let mut data = data;
-    let Ok(secrets) =
-        derive(password, &salt, log_n, json.r, json.p)?.open(&mut data).map(|json| Secrets::from_json(json))
-    else {
+    unwrap(&bytes, password).map_err(|error| match error {
+        Error::Damaged { what } => damaged(&what),
+        other => other,
+    })
+}
+
+/// The key in a key file; `None` if the password is not its.
+pub(crate) fn unwrap(bytes: &[u8], password: &Password) -> Result<Option<Key>, Error> {
+    let mut wrapped = parse(bytes).map_err(Error::damaged)?;
+    let key = derive(password, &wrapped.salt, wrapped.log_n, wrapped.r, wrapped.p)?;
+    let Ok(secrets) = key.open(&mut wrapped.data).map(|json| Secrets::from_json(json)) else {
         return Ok(None);
     };
-    secrets.map(|secrets| Some(Key::new(secrets))).ok_or_else(|| damaged("no keys inside"))
+    secrets.map(|secrets| Some(Key::new(secrets))).ok_or_else(|| Error::damaged("no keys inside"))
+}
+
+/// What a key file holds, its numbers found bearable.
+pub(crate) struct Wrapped {
+    pub log_n: u8,
+    pub r: u32,
+    pub p: u32,
+    pub salt: Vec<u8>,
+    pub data: Zeroizing<Vec<u8>>,
+}
+
+impl Wrapped {
+    /// Bytes that scrypt takes for it: `N` blocks to look things up in, and `p` to begin with.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        let blocks = 1u64.checked_shl(self.log_n.into())?.checked_add(self.p.into())?;
+        blocks.checked_mul(128)?.checked_mul(self.r.into())
+    }
+}
+
+/// Reads a key file as far as that needs no password. Nobody has signed it: whoever can write into the storage could
+/// have written this.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Wrapped, String> {
+    let json: KeyJson = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if json.kdf != "scrypt" {
+        return Err("made by something else than scrypt".into());
+    }
+    let (Ok(salt), Ok(data)) = (STANDARD.decode(&json.salt), STANDARD.decode(&json.data)) else {
+        return Err("not base64".into());
+    };
+    let out_of_bounds = || "scrypt parameters out of bounds".to_owned();
+    let log_n = json.n.checked_ilog2().filter(|_| json.n.is_power_of_two());
+    let log_n = log_n.and_then(|log_n| u8::try_from(log_n).ok()).ok_or_else(out_of_bounds)?;
+    let wrapped = Wrapped { log_n, r: json.r, p: json.p, salt, data: Zeroizing::new(data) };
+    if json.p > 64 || wrapped.memory().is_none_or(|memory| memory > MOST_MEMORY) {
+        return Err(out_of_bounds());
+    }
+    Ok(wrapped)
 }
 
 fn derive(password: &Password, salt: &[u8], log_n: u8, r: u32, p: u32) -> Result<Key, Error> {

@@ -85,6 +85,9 @@ mod config;
 mod copy;
 mod crypto;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod index;
 mod key;

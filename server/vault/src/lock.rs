@@ -31,7 +31,7 @@ pub(crate) struct LockJson {
     #[serde(with = "crate::snapshot::rfc3339")]
     time: OffsetDateTime,
     exclusive: bool,
-    hostname: String,
+    pub(crate) hostname: String,
     username: String,
     pid: i32,
     #[serde(default)]
@@ -53,17 +53,19 @@ impl LockJson {
         }
     }
 
-    fn is_old(&self) -> bool {
+    pub(crate) fn is_old(&self) -> bool {
         OffsetDateTime::now_utc() - self.time > STALE
     }
 
     /// Its process was one of this host and is gone.
-    fn is_dead(&self) -> bool {
-        let gone = || Pid::from_raw(self.pid).is_none_or(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
+    pub(crate) fn is_dead(&self) -> bool {
+        // No process has the number 0 or one below it; the system takes these for groups.
+        let pid = Some(self.pid).filter(|pid| *pid > 0).and_then(Pid::from_raw);
+        let gone = || pid.is_none_or(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
         self.hostname == host() && gone()
     }
 
-    fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let word = if self.exclusive { "exclusive" } else { "shared" };
         format!("PID {} on {} by {} ({word}, since {})", self.pid, self.hostname, self.username, self.time)
     }

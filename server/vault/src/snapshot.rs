@@ -11,7 +11,7 @@ use crate::{SnapshotId, TreeId};
 pub struct Snapshot {
     /// Its file's name.
     pub id: SnapshotId,
-    /// When it was taken.
+    /// When it was taken, in UTC.
     pub time: OffsetDateTime,
     /// Its root.
     pub tree: TreeId,
@@ -100,7 +100,7 @@ impl SnapshotJson {
     pub(crate) fn named(self, id: SnapshotId) -> Snapshot {
         Snapshot {
             id,
-            time: self.time,
+            time: in_utc(self.time),
             tree: self.tree,
             paths: self.paths,
             tags: self.tags,
@@ -110,6 +110,12 @@ impl SnapshotJson {
             program_version: self.program_version,
         }
     }
+}
+
+/// The same instant in UTC. Within a day of the ends of what can be written the clock is kept instead.
+pub(crate) fn in_utc(time: OffsetDateTime) -> OffsetDateTime {
+    let utc = time.checked_to_offset(time::UtcOffset::UTC).filter(|utc| (0..=9999).contains(&utc.year()));
+    utc.unwrap_or_else(|| time.replace_offset(time::UtcOffset::UTC))
 }
 
 fn is_zero(value: &u32) -> bool {

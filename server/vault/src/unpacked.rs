@@ -10,8 +10,8 @@ use crate::crypto::{IV, Key};
 use crate::vault::Opened;
 use crate::{Cancel, Error, Id, zip};
 
-/// Most bytes that such a document may have.
-const MOST: u64 = 1 << 30;
+/// Most bytes that such a document may have: an index of the most blobs that one may list takes a tenth of it.
+const MOST: u64 = 128 << 20;
 
 /// Of reading one document of many.
 type Outcome<T> = Result<T, Error>;

@@ -22,8 +22,13 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
+/// So much of itself a byte can stand for: no block takes less than four bytes, nor gives more than 128 KiB.
+const MOST_GAIN: usize = (128 << 10) / 4;
+
 /// Unpacks `packed` into at most `most` bytes.
 pub(crate) fn decompress(packed: &[u8], most: usize) -> Option<Vec<u8>> {
+    // A length that cannot be true costs no memory.
+    let most = most.min(packed.len().saturating_mul(MOST_GAIN));
     DECOMPRESSOR.with_borrow_mut(|kept| {
         let decompressor = match kept {
             Some(decompressor) => decompressor,

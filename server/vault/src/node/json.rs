@@ -8,10 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use time::format_description::well_known::Rfc3339;
-use time::{Date, Month, OffsetDateTime, Time};
+use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 use super::quote::{quote, unquote};
 use super::{Node, NodeKind, Tree, Xattr, os_string};
+use crate::snapshot::in_utc;
 use crate::{Error, Id};
 
 // Bits of Go's os.FileMode beside the nine permission bits.
@@ -79,7 +80,13 @@ fn write_node(node: &Node, out: &mut String) {
     number("size", node.size, out);
     number("links", node.links, out);
     if !node.linktarget.is_empty() {
-        text("linktarget", &node.linktarget.to_string_lossy(), out);
+        out.push_str(",\"linktarget\":\"");
+        for chunk in node.linktarget.as_encoded_bytes().utf8_chunks() {
+            escaped(chunk.valid(), out);
+            // Go writes this escape for each byte that is not UTF-8, and the character itself where it stands in a text.
+            chunk.invalid().iter().for_each(|_| out.push_str("\\ufffd"));
+        }
+        out.push('"');
         if node.linktarget.to_str().is_none() {
             text("linktarget_raw", &STANDARD.encode(node.linktarget.as_encoded_bytes()), out);
         }
@@ -137,7 +144,7 @@ fn hex(id: &Id, out: &mut String) {
 /// RFC 3339 in UTC with as many digits of the second as are needed, as Go writes it. Years beyond 0 to 9999 are clamped,
 /// as restic does.
 fn time(name: &str, time: OffsetDateTime, out: &mut String) {
-    let time = time.to_offset(time::UtcOffset::UTC);
+    let time = time.to_offset(UtcOffset::UTC);
     let (year, month, day) = time.to_calendar_date();
     let (hour, minute, second, nanos) = time.to_hms_nano();
     let year = year.clamp(0, 9999);
@@ -151,9 +158,15 @@ fn time(name: &str, time: OffsetDateTime, out: &mut String) {
     out.push_str("Z\"");
 }
 
-/// A JSON string with the escapes of Go's encoder, which also hides what HTML would trip over.
+/// A JSON string.
 fn string(text: &str, out: &mut String) {
     out.push('"');
+    escaped(text, out);
+    out.push('"');
+}
+
+/// The inside of a JSON string with the escapes of Go's encoder, which also hides what HTML would trip over.
+fn escaped(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -169,7 +182,6 @@ fn string(text: &str, out: &mut String) {
             _ => out.push(c),
         }
     }
-    out.push('"');
 }
 
 #[derive(Deserialize)]
@@ -294,7 +306,7 @@ fn read_time(text: &str) -> Result<OffsetDateTime, &'static str> {
     match read_utc(text.as_bytes()) {
         Some(time) => Ok(time),
         None if text.is_empty() => Ok(OffsetDateTime::UNIX_EPOCH),
-        None => OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "a time that is not RFC 3339"),
+        None => OffsetDateTime::parse(text, &Rfc3339).map(in_utc).map_err(|_| "a time that is not RFC 3339"),
     }
 }
 
@@ -335,7 +347,11 @@ mod tests {
         r#"["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]},"#,
         r#"{"name":"l","type":"symlink","mode":134218239,"mtime":"1969-12-31T23:59:59Z","#,
         r#""atime":"1969-12-31T23:59:59Z","ctime":"1970-01-01T00:00:00Z","uid":1,"gid":1,"links":1,"#,
-        r#""linktarget":"x/y","content":null}]}"#,
+        r#""linktarget":"x/y","content":null},"#,
+        r#"{"name":"m","type":"symlink","mode":134218239,"mtime":"1970-01-01T00:00:00Z","#,
+        r#""atime":"1970-01-01T00:00:00Z","ctime":"1970-01-01T00:00:00Z","uid":1,"gid":1,"links":1,"#,
+        "\"linktarget\":\"\u{fffd}",
+        r#"\ufffd\ufffd\u003c","linktarget_raw":"77+98J88","content":null}]}"#,
         "\n"
     );
 

@@ -1,0 +1,5 @@
+#![no_main]
+
+use holdfast_fuzz as _;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| holdfast_vault::fuzzing::document(bytes));
