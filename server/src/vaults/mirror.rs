@@ -3,7 +3,7 @@
 use holdfast_model::{request::BucketAccess, view::Trial};
 use holdfast_vault::Password;
 
-use super::{OpenVault, Vaults, VaultsError, at, place::Place, plain};
+use super::{OpenVault, Vaults, VaultsError, at, place::Place, secrets::plain};
 use crate::store::{ProjectRow, VaultRow};
 
 impl Vaults {
