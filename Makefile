@@ -49,6 +49,10 @@ test-faults: ## the vault's fault suite in its long form, about 15 minutes; its 
 	HOLDFAST_FAULTS=full cargo test --locked -p holdfast-vault --test s3 --test prune_faults --test faults
 	HOLDFAST_FAULTS=report cargo test --locked -p holdfast-vault --test faults -- --exact figures
 
+fuzz: ## bytes that nobody would write, on all that reads a vault: make fuzz TIME=60 only="tree key"; TIME is per target
+	@.ci/install fuzz
+	@.ci/fuzz $(or $(TIME),600) $(only)
+
 figures: ## measure: checkpoints of the demo and of a 1 GB tree, beside stock restic
 	@.ci/install
 	@$(MAKE) --no-print-directory build
