@@ -111,6 +111,14 @@ pub trait Backend: Send + Sync + 'static {
         self.remove(kind, name)
     }
 
+    /// Removes the bytes of withdrawn index files that are held no more, and gives the number of files.
+    ///
+    /// # Errors
+    /// Whatever the storage says.
+    fn tidy(&self) -> Result<u64, BackendError> {
+        Ok(0)
+    }
+
     /// For how long what is written is held against being removed, if the storage does that.
     fn retention(&self) -> Option<Duration> {
         None

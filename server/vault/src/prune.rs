@@ -209,11 +209,22 @@ impl Prune<'_> {
                 Outcome::Done => {}
             }
             if repacked || plan.repack.is_empty() {
+                self.tidy();
                 return Ok(());
             }
             self.meter.set_current("repacking");
             repack::run(self, &survey, &plan)?;
             repacked = true;
+        }
+    }
+
+    /// Everything that a snapshot needs is in index files that can be seen: those that were withdrawn are worth nothing.
+    fn tidy(&self) {
+        match self.vault.backend.tidy() {
+            Ok(0) => {}
+            Ok(files) => tracing::debug!(files, "withdrawn index files were removed"),
+            // The next prune tries again.
+            Err(error) => tracing::warn!(%error, "withdrawn index files were not removed"),
         }
     }
 

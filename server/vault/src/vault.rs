@@ -123,7 +123,7 @@ impl Vault {
         }
         // Keys without a config come from an `init` that did not get to its end; nothing depends on them.
         for (name, _) in backend.list(FileKind::Key)? {
-            backend.remove(FileKind::Key, &name)?;
+            backend.withdraw(FileKind::Key, &name)?;
         }
         let (key, key_name) = key::create(&*backend, password)?;
         let config = Config::random()?;

@@ -115,6 +115,8 @@ fn a_copy_is_whole_and_says_what_it_is_a_copy_of() {
         restic_with_both(&place, &program, &args);
         assert_eq!(ids(&to).len(), 2, "{program} finds nothing to do");
     }
+    // Onto itself, too.
+    assert_eq!(copy(&vault, &vault).there_already.len(), 2);
     // The copy of a copy names the first one, and so what comes home is known there.
     let home = copy(&to, &vault);
     assert_eq!((home.copied.len(), home.there_already.len()), (0, 2));

@@ -339,6 +339,14 @@ impl Backend for S3Backend {
         self.take_away(kind, name, IfHeld::Hide)
     }
 
+    fn tidy(&self) -> Result<u64, BackendError> {
+        if self.store.options.retention.is_none() {
+            return Ok(0);
+        }
+        let outcome = self.wait(FileKind::Config, self.erase_hidden(&self.store.key(dir(FileKind::Index))));
+        outcome.map_err(|fault| fault.into_error("hidden index files".into(), &self.location()))
+    }
+
     fn retention(&self) -> Option<Duration> {
         self.store.options.retention.map(|retention| retention.period)
     }

@@ -1,7 +1,7 @@
 //! Trees are small and lie side by side in the order in which they were written: one read brings many of them.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::backend::FileKind;
 use crate::pack::Blob;
@@ -15,7 +15,31 @@ const KEPT: usize = 16;
 
 /// The pieces of packs that were read last, still sealed.
 #[derive(Default)]
-pub(crate) struct Windows(Mutex<VecDeque<Arc<Window>>>);
+pub(crate) struct Windows {
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    kept: VecDeque<Arc<Window>>,
+    /// Being read just now: whoever wants something of these waits, rather than reading it too.
+    coming: Vec<Span>,
+}
+
+/// A piece of a pack.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Span {
+    pack: PackId,
+    start: u64,
+    end: u64,
+}
+
+impl Span {
+    fn holds(&self, pack: &PackId, blob: &Blob) -> bool {
+        self.pack == *pack && self.start <= u64::from(blob.offset) && blob.end() <= self.end
+    }
+}
 
 struct Window {
     pack: PackId,
@@ -31,25 +55,49 @@ impl Window {
     }
 }
 
+/// Takes a span off the list again, however its reading ends.
+struct Coming<'a>(&'a Windows, Span);
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.0.state().coming.retain(|span| *span != self.1);
+        self.0.arrived.notify_all();
+    }
+}
+
 impl Windows {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The sealed bytes of a blob.
     pub(crate) fn read(&self, vault: &Opened, pack: &PackId, blob: &Blob) -> Result<Vec<u8>, Error> {
-        let kept = {
-            let windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            windows.iter().find_map(|window| window.get(pack, blob))
-        };
-        if let Some(bytes) = kept {
-            return Ok(bytes);
+        let mut state = self.state();
+        loop {
+            if let Some(bytes) = state.kept.iter().find_map(|window| window.get(pack, blob)) {
+                return Ok(bytes);
+            }
+            if !state.coming.iter().any(|span| span.holds(pack, blob)) {
+                break;
+            }
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         // Children are written before their parents, and siblings in either order: look both ways.
         let start = u64::from(blob.offset).saturating_sub(WINDOW / 2);
         let end = (start + WINDOW).min(vault.index().end(pack)).max(blob.end());
+        let span = Span { pack: *pack, start, end };
+        state.coming.push(span);
+        drop(state);
+        let coming = Coming(self, span);
         let bytes = vault.backend.read_range(FileKind::Pack, &pack.to_string(), start, end - start)?;
         let window = Arc::new(Window { pack: *pack, start, bytes });
         let sealed = window.get(pack, blob).ok_or_else(|| Error::damaged(format!("pack {pack} is too short")))?;
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        windows.push_front(window);
-        windows.truncate(KEPT);
+        {
+            let mut state = self.state();
+            state.kept.push_front(window);
+            state.kept.truncate(KEPT);
+        }
+        drop(coming);
         Ok(sealed)
     }
 }

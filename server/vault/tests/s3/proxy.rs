@@ -153,6 +153,11 @@ impl Proxy {
         self.state.busy.lock().unwrap().get(&verb).map_or(0, |busy| busy.times.len().saturating_sub(1))
     }
 
+    /// How many requests of this verb there were for packs.
+    pub fn count(&self, verb: Verb) -> usize {
+        self.state.busy.lock().unwrap().get(&verb).map_or(0, |busy| busy.count)
+    }
+
     /// From the first request of this verb for a pack to the last one's end: the share of the time in which so many were under
     /// way, or more.
     pub fn share_with(&self, verb: Verb, count: usize) -> f64 {
@@ -183,6 +188,7 @@ impl Link {
 /// Requests of one verb for packs that are under way.
 #[derive(Default)]
 struct Busy {
+    count: usize,
     now: usize,
     since: Option<Instant>,
     /// For how long there were so many, from none on.
@@ -209,6 +215,7 @@ impl Under {
     fn way(state: &Arc<State>, verb: Verb) -> Under {
         let mut busy = state.busy.lock().unwrap();
         let busy = busy.entry(verb).or_default();
+        busy.count += 1;
         busy.change(busy.now + 1);
         Under { state: state.clone(), verb }
     }

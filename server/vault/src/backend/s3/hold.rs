@@ -196,6 +196,27 @@ impl S3Backend {
         }
     }
 
+    /// Removes the hidden objects below `prefix` that are held no more, and gives their number.
+    pub(super) async fn erase_hidden(&self, prefix: &str) -> Result<u64, Fault> {
+        let versions = self.versions(prefix).await?;
+        let mut removed = 0;
+        for marker in versions.iter().filter(|version| version.is_marker() && version.latest) {
+            let mut free = true;
+            for version in versions.iter().filter(|version| version.key == marker.key && !version.is_marker()) {
+                let until = match self.brief(|| self.store.held_until(&version.key, Some(&version.id))).await {
+                    Err(Fault::Missing) => None,
+                    other => other?,
+                };
+                free &= until.is_none_or(|until| until < OffsetDateTime::now_utc());
+            }
+            if free {
+                self.erase(&marker.key, IfHeld::Hide).await?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
     /// Removes an object with all that a bucket keeps of it.
     pub(super) async fn erase(&self, key: &str, if_held: IfHeld) -> Result<(), Fault> {
         let mut ours = None;
