@@ -188,7 +188,8 @@ fn a_stopped_restic_that_goes_on_gets_its_packs_back() {
     stopped.kill().unwrap();
     stopped.wait().unwrap();
     let broken = place.restic_command(&["check"]).output().unwrap();
-    assert!(!broken.status.success(), "it did not rely on them, and this test shows nothing");
+    let said = String::from_utf8_lossy(&broken.stdout);
+    assert!(!broken.status.success(), "it did not rely on them, and this test shows nothing: {said}");
     let report = prune(&vault, &at_once());
     assert!(report.packs_returned > 0, "{report:?}");
     place.restic_accepts();

@@ -87,7 +87,7 @@ fn start() -> Weed {
         ]
         .map(String::from),
     );
-    args.extend(["-volume.max=20", "-master.volumeSizeLimitMB=1024", "-volume.preStopSeconds=0"].map(String::from));
+    args.extend(["-volume.max=100", "-master.volumeSizeLimitMB=1024", "-volume.preStopSeconds=0"].map(String::from));
     certificates(&dir);
     args.extend([format!("-s3.port.https={}", ports[8]), format!("-s3.cert.file={}/leaf.pem", dir.display())]);
     args.push(format!("-s3.key.file={}/leaf.key", dir.display()));
