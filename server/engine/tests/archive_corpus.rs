@@ -6,14 +6,14 @@ mod archive;
 #[path = "../../vault/fuzz/src/corpus.rs"]
 mod corpus;
 
-const CORPORA: &str = "../vault/fuzz/corpus";
+const FUZZ: &str = "../vault/fuzz";
 
 #[test]
 fn an_archives_table_of_contents() {
-    corpus::survives(env!("CARGO_MANIFEST_DIR"), CORPORA, "archive", archive::archive);
+    corpus::survives(env!("CARGO_MANIFEST_DIR"), FUZZ, "archive", archive::archive);
 }
 
 #[test]
 fn the_index_of_a_dump() {
-    corpus::survives(env!("CARGO_MANIFEST_DIR"), CORPORA, "dump_index", archive::dump_index);
+    corpus::survives(env!("CARGO_MANIFEST_DIR"), FUZZ, "dump_index", archive::dump_index);
 }

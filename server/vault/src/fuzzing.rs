@@ -174,7 +174,7 @@ mod tests {
         ($($name:ident)*) => {
             $(#[test]
             fn $name() {
-                survives(env!("CARGO_MANIFEST_DIR"), "fuzz/corpus", stringify!($name), super::$name);
+                survives(env!("CARGO_MANIFEST_DIR"), "fuzz", stringify!($name), super::$name);
             })*
         };
     }

@@ -7,14 +7,19 @@ use std::{fs, panic};
 /// Mutations for each reader, beside the files themselves.
 const MUTATIONS: usize = 1500;
 
-/// Tries on `reader` what lies in its corpus, and what comes of that by small accidents. The panic of a reader is
-/// told with the bytes that it came from.
-pub fn survives(crate_root: &str, corpora: &str, name: &str, reader: fn(&[u8])) {
-    let folder = Path::new(crate_root).join(corpora).join(name);
-    let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+/// Tries on `reader` what lies in its corpus and what once brought it down, and what comes of these by small accidents.
+/// The panic of a reader is told with the bytes that it came from. `fuzz` is the folder of the fuzz targets, seen from
+/// `crate_root`.
+pub fn survives(crate_root: &str, fuzz: &str, name: &str, reader: fn(&[u8])) {
+    let fuzz = Path::new(crate_root).join(fuzz);
+    let list = |folder: &str| -> Vec<_> {
+        let entries = fs::read_dir(fuzz.join(folder).join(name)).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let mut paths = [list("corpus"), list("found")].concat();
     paths.sort();
     let files: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
-    assert!(files.len() > 5, "{} holds next to nothing", folder.display());
+    assert!(files.len() > 5, "{} holds next to nothing for {name}", fuzz.display());
     let attempt = |bytes: &[u8], what: &dyn Fn() -> String| {
         if panic::catch_unwind(|| reader(bytes)).is_err() {
             panic!("{name}: {} brings it down:\n{}", what(), bytes.escape_ascii());
