@@ -238,8 +238,8 @@ fn the_nth_call_fails() {
     report(&Row {
         part: "errors",
         what: format!(
-            "the n-th call to the vault's disk fails, n = 1, 2, 3 … until a run passes (calls of a run: {}) × {}; then \
-             with the power cut too",
+            "the n-th call to the vault's disk fails, n = 1, 2, 3 … until a run passes (calls of a run: {}; of init, \
+             which mostly makes directories, every sixth) × {}; then with the power cut too",
             said.join(", "),
             FAULTS.map(|fault| fault.0).join(", ")
         ),
