@@ -27,6 +27,8 @@ use crate::{
     vaults::{OpenVault, VaultsError, blocking},
 };
 
+/// How often a capture is begun anew because the vault changed under it.
+const ANEW: usize = 2;
 /// How often a sealed checkpoint is offered to a database that fails.
 const PUBLISH_TRIES: u32 = 8;
 
@@ -89,7 +91,7 @@ pub(crate) async fn make(job: &Job, request: &CreateCheckpoint, salvage: bool) -
         }
         job.log(Level::Warning, format!("attempt {}: nothing had been sealed before", job.claim.attempt));
     }
-    let (mut publication, failed) = take(job, request, salvage).await?;
+    let (mut publication, failed) = take_anew(job, request, salvage).await?;
     if job.claim.attempt > 1
         && let Some(found) = seal::find(&job.vault().await?, &id).await?
     {
@@ -143,6 +145,23 @@ async fn found_again(job: &Job, id: &holdfast_model::id::CheckpointId) -> Result
     job.log(Level::Warning, "the seal had happened before the server stopped; the run goes on from it");
     publish(job, &found.publication).await?;
     Ok(Some(store.checkpoint(id).await?))
+}
+
+/// Captures and seals; once more where the vault changed under it, because a process that stood still for longer than
+/// its lock lives may have lost what it relied on to somebody's prune. What is there still is not stored again.
+async fn take_anew(
+    job: &Job,
+    request: &CreateCheckpoint,
+    salvage: bool,
+) -> Result<(Publication, Vec<(Name, String)>), JobError> {
+    for _ in 0..ANEW {
+        match take(job, request, salvage).await {
+            Err(JobError::VaultChanged(why)) => job.log(Level::Warning, format!("{why}; it is captured anew")),
+            done => return done,
+        }
+        job.scratch.renew()?;
+    }
+    take(job, request, salvage).await
 }
 
 /// Captures and seals. From here to [`publish`] a stop of the server loses nothing: the snapshot has our tag.
@@ -325,6 +344,7 @@ async fn sealed(
         ctx.step("seal", "Not sealed", StepState::Failed, None, Some(error.to_string()));
         match error {
             holdfast_vault::Error::Cancelled => JobError::Cancelled,
+            changed @ holdfast_vault::Error::VaultChanged { .. } => JobError::VaultChanged(changed.to_string()),
             other => JobError::Failed(format!("the seal did not happen; the vault {location}: {other}")),
         }
     })?;

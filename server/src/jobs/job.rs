@@ -12,7 +12,7 @@ use holdfast_model::{
     id::{EnvironmentId, VaultId},
     state::{Kind, RunState},
 };
-use holdfast_vault::Meter;
+use holdfast_vault::{Error as VaultError, Meter};
 use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
@@ -46,6 +46,9 @@ pub(crate) enum JobError {
     /// It was told to end; the hold knows why.
     #[error("cancelled")]
     Cancelled,
+    /// Under this writer the vault changed: what it relied on may be gone, and nothing was sealed.
+    #[error("{0}")]
+    VaultChanged(String),
     /// What a user reads.
     #[error("{0}")]
     Failed(String),
@@ -58,7 +61,7 @@ pub(crate) enum JobError {
 impl From<VaultsError> for JobError {
     fn from(error: VaultsError) -> Self {
         match error {
-            VaultsError::Vault { source: holdfast_vault::Error::Cancelled, .. } => Self::Cancelled,
+            VaultsError::Vault { source: VaultError::Cancelled, .. } => Self::Cancelled,
             other => Self::Vaults(other),
         }
     }
@@ -68,6 +71,7 @@ impl From<CaptureError> for JobError {
     fn from(error: CaptureError) -> Self {
         match error {
             CaptureError::Cancelled => Self::Cancelled,
+            CaptureError::Vault(changed @ VaultError::VaultChanged { .. }) => Self::VaultChanged(changed.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }
@@ -211,19 +215,19 @@ pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     pub(crate) fn make(under: &Path, claim: &Claim) -> Result<Self, JobError> {
-        use std::os::unix::fs::DirBuilderExt as _;
         let path = under.join(format!("{}-{}", claim.id(), claim.fence));
-        // Others may pass through, not look: a throwaway server runs as another user.
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o711)
-            .create(&path)
-            .map_err(|error| JobError::Failed(format!("the scratch folder {}: {error}", path.display())))?;
+        make_scratch(&path)?;
         Ok(Self(path))
     }
 
     pub(crate) fn path(&self) -> PathBuf {
         self.0.clone()
+    }
+
+    /// Empties it for work that is begun anew.
+    pub(crate) fn renew(&self) -> Result<(), JobError> {
+        self.clear();
+        make_scratch(&self.0)
     }
 
     /// Removes it with all that is in it; what has gone already is fine.
@@ -234,6 +238,16 @@ impl Scratch {
             tracing::warn!(path = %self.0.display(), %error, "scratch space could not be removed");
         }
     }
+}
+
+fn make_scratch(path: &Path) -> Result<(), JobError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    // Others may pass through, not look: a throwaway server runs as another user.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(path)
+        .map_err(|error| JobError::Failed(format!("the scratch folder {}: {error}", path.display())))
 }
 
 impl Drop for Scratch {

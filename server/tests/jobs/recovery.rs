@@ -170,3 +170,31 @@ async fn a_worker_that_lost_its_run_after_the_seal_leaves_no_second_snapshot() {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_changes_under_a_capture_is_captured_anew() {
+    let house = House::new().await;
+    house.back_up().await;
+    for number in 0..40 {
+        let mut noise = vec![0; 4_000_000];
+        getrandom::fill(&mut noise).unwrap();
+        std::fs::write(house.app().join(format!("uploads/noise-{number}")), noise).unwrap();
+    }
+    let run = house.queue(RunKind::Create, None, CreateCheckpoint { drill: true, ..Default::default() }).await;
+    // As after a process that stood still for so long that somebody took its lock for a dead one's.
+    let locks = house.data().join("vaults/shop/locks");
+    house
+        .until(|| async {
+            let there = std::fs::read_dir(&locks).unwrap().next();
+            there.is_some_and(|lock| std::fs::remove_file(lock.unwrap().path()).is_ok())
+        })
+        .await;
+    let ended = house.ended(&run).await;
+    assert_eq!((ended.state, ended.gate_open), (RunState::Succeeded, Some(true)), "{:?}", ended.message);
+    assert!(house.logged(&run, "captured anew").await, "{}", house.story(&run).await);
+    let made = ended.checkpoint.unwrap().to_string();
+    let sealed = house.snapshots().await.into_iter().filter(|s| s.tags.iter().any(|tag| tag.contains(&made)));
+    assert_eq!(sealed.count(), 1);
+    assert_eq!(house.leftovers(), Vec::<std::path::PathBuf>::new());
+    house.restic(&["check", "--read-data"]).await;
+}
