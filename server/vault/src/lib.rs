@@ -84,6 +84,7 @@ mod chunk;
 mod config;
 mod copy;
 mod crypto;
+mod diff;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -117,6 +118,7 @@ pub use backend::{
 pub use cancel::{Cancel, Cancelled};
 pub use check::{CheckReport, CheckScope, ReadBack};
 pub use copy::{CopyOptions, CopyReport};
+pub use diff::Change;
 pub use error::{Error, Problem};
 pub use id::{Id, NotAnId, PackId, SnapshotId, TreeId};
 pub use key::put_key_back;
