@@ -75,12 +75,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn read(
-        vault: &Opened,
-        path: PathBuf,
-        before: Option<&TreeId>,
-        after: Option<&TreeId>,
-    ) -> Result<Pair, Error> {
+    fn read(vault: &Opened, path: PathBuf, before: Option<&TreeId>, after: Option<&TreeId>) -> Result<Pair, Error> {
         let nodes = |id: Option<&TreeId>| -> Result<Vec<Node>, Error> {
             let Some(id) = id else { return Ok(Vec::new()) };
             let mut nodes = vault.tree(id)?.nodes;

@@ -95,7 +95,18 @@ fn everything_that_differs_is_told_and_nothing_else() {
         ("new/deep/f", '+'),
     ];
     assert_eq!(diff(&vault, &before, &after), expected(&there));
-    let back = there.map(|(path, sign)| (path, if sign == '~' { '~' } else if sign == '+' { '-' } else { '+' }));
+    let back = there.map(|(path, sign)| {
+        (
+            path,
+            if sign == '~' {
+                '~'
+            } else if sign == '+' {
+                '-'
+            } else {
+                '+'
+            },
+        )
+    });
     assert_eq!(diff(&vault, &after, &before), expected(&back));
 }
 
@@ -131,16 +142,18 @@ impl Backend for Counted {
 fn what_is_equal_is_not_read() {
     let place = Place::new();
     let source = place.path("source");
-    for dir in 0..400 {
+    for dir in 0..600 {
         let dir = source.join(format!("{}/{dir}", dir % 20));
         fs::create_dir_all(&dir).unwrap();
-        for file in 0..40 {
-            fs::write(dir.join(format!("a file with quite a long name, number {file}")), file.to_string()).unwrap();
+        // Names that do not compress, so that there is much that could be read.
+        for file in 0..20 {
+            fs::write(dir.join(format!("{file}{}", hex::encode(random(100)))), file.to_string()).unwrap();
         }
     }
+    fs::write(source.join("7/127/one"), "as it was").unwrap();
     let vault = place.vault();
     let before = tree(&vault, &source);
-    fs::write(source.join("7/127/a file with quite a long name, number 3"), "changed").unwrap();
+    fs::write(source.join("7/127/one"), "changed").unwrap();
     let after = tree(&vault, &source);
 
     let read = Arc::new(AtomicU64::new(0));
@@ -150,7 +163,7 @@ fn what_is_equal_is_not_read() {
     assert_eq!(found.len(), 1);
     let trees: u64 = place.files("data").iter().map(|pack| fs::metadata(pack).unwrap().len()).sum();
     let read = read.load(Ordering::Relaxed);
-    assert!(read < trees / 4, "{read} of {trees} bytes were read");
+    assert!(read < trees / 2, "{read} of {trees} bytes were read");
 }
 
 #[test]
