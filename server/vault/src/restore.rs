@@ -1,8 +1,9 @@
 //! A tree in the vault becomes a directory on disk again.
 //!
 //! First the directories are made and everything that has no content; what stands in the way goes to the trash. Then the
-//! packs are read in order, each range once, and each blob is written to all its places. Then hard links, and at last
-//! the directories' own metadata, from the leaves up.
+//! packs are read in order, each range once, and each blob is written to all its places. Then all of it is brought to the
+//! disk, before files that were written in parts get their times; then hard links, and at last the directories' own
+//! metadata, from the leaves up.
 //!
 //! No path is ever resolved as a whole: each step is taken from an open directory and refuses links. So neither a link
 //! in the target nor an odd name in a tree leads out of the target.
@@ -84,6 +85,8 @@ struct Job<'a> {
     bytes: AtomicU64,
     unchanged: AtomicU64,
     problems: Mutex<Vec<Problem>>,
+    /// Files of the plan that get their times when they are on the disk.
+    late: Mutex<Vec<usize>>,
     /// What ends all of it.
     error: Mutex<Option<Error>>,
 }
@@ -178,10 +181,12 @@ pub(crate) fn run(
         bytes: AtomicU64::new(0),
         unchanged: AtomicU64::new(0),
         problems: Mutex::default(),
+        late: Mutex::default(),
         error: Mutex::default(),
     };
     let mut plan = Plan::make(&job, tree)?;
     content::write(&job, &mut plan)?;
+    content::settle(&job, &plan)?;
     content::link(&job, &plan)?;
     metadata::finish_dirs(&job, &mut plan)?;
     let mut problems = job.problems.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -53,7 +53,7 @@ pub(super) fn write(job: &Job<'_>, plan: &mut Plan) -> Result<(), Error> {
                 read_range(job, plan, range, &mut dir)?;
             } else if let Some(numbers) = empty.chunks(64).nth(n - ranges.len()) {
                 for number in numbers {
-                    write_empty(job, plan, &plan.files[*number], &mut dir)?;
+                    write_empty(job, plan, *number, &mut dir)?;
                 }
             } else {
                 return Ok(());
@@ -162,7 +162,7 @@ fn write_blob(job: &Job<'_>, plan: &Plan, want: &Want, content: &[u8], dir: &mut
         Ok(open) => {
             job.wrote(content.len() as u64);
             if file.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-                finish(job, plan, file, &open)?;
+                finish(job, plan, want.file, &open)?;
             }
             Ok(())
         }
@@ -170,9 +170,10 @@ fn write_blob(job: &Job<'_>, plan: &Plan, want: &Want, content: &[u8], dir: &mut
     }
 }
 
-fn write_empty(job: &Job<'_>, plan: &Plan, file: &PlannedFile, dir: &mut LastDir) -> Result<(), Error> {
+fn write_empty(job: &Job<'_>, plan: &Plan, number: usize, dir: &mut LastDir) -> Result<(), Error> {
+    let file = &plan.files[number];
     match dir.get(&job.target, file.dir, &plan.dirs[file.dir].path).and_then(|dir| open(dir, file)) {
-        Ok(open) => finish(job, plan, file, &open),
+        Ok(open) => finish(job, plan, number, &open),
         Err(error) => job.entry_failed(&path(plan, file), "file", error),
     }
 }
@@ -189,20 +190,53 @@ fn open(dir: BorrowedFd<'_>, file: &PlannedFile) -> Result<OwnedFd, Errno> {
     Ok(open)
 }
 
-fn finish(job: &Job<'_>, plan: &Plan, file: &PlannedFile, open: &OwnedFd) -> Result<(), Error> {
+fn finish(job: &Job<'_>, plan: &Plan, number: usize, open: &OwnedFd) -> Result<(), Error> {
+    let file = &plan.files[number];
     let path = path(plan, file);
+    // Written out of order or ending in a hole: its size says nothing of how much of it is on the disk.
+    let mut in_parts = file.node.content.len() > 1;
     if !file.node.content.is_empty() {
         let sized = rustix::fs::fstat(open).and_then(|known| {
             let size = u64::try_from(known.st_size).unwrap_or(0);
             // A hole at the end.
-            if size < file.node.size { rustix::fs::ftruncate(open, file.node.size) } else { Ok(()) }
+            if size < file.node.size {
+                in_parts = true;
+                rustix::fs::ftruncate(open, file.node.size)
+            } else {
+                Ok(())
+            }
         });
         if let Err(error) = sized {
             job.entry_failed(&path, "size", error)?;
         }
     }
-    metadata::set_new(job, open.as_fd(), &path, &file.node)?;
+    if in_parts {
+        metadata::set_all_but_times(job, open.as_fd(), &path, &file.node)?;
+        job.late.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+    } else {
+        metadata::set_new(job, open.as_fd(), &path, &file.node)?;
+    }
     job.done(1);
+    Ok(())
+}
+
+/// Gives their times to files that were written in parts, once all of it is on the disk: a restore that is begun again
+/// after a loss of power takes a file of the right size and time for whole.
+pub(super) fn settle(job: &Job<'_>, plan: &Plan) -> Result<(), Error> {
+    let late = std::mem::take(&mut *job.late.lock().unwrap_or_else(PoisonError::into_inner));
+    if late.is_empty() {
+        return Ok(());
+    }
+    job.check()?;
+    rustix::fs::syncfs(&job.target.root).map_err(|error| Error::io(&job.target.path, error))?;
+    let mut dir = LastDir::default();
+    for number in late {
+        let file = &plan.files[number];
+        match dir.get(&job.target, file.dir, &plan.dirs[file.dir].path) {
+            Ok(dir) => metadata::set_times(job, dir, &path(plan, file), &file.node)?,
+            Err(error) => job.entry_failed(&path(plan, file), "times", error)?,
+        }
+    }
     Ok(())
 }
 

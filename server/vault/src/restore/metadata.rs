@@ -25,6 +25,12 @@ fn times(node: &Node) -> Timestamps {
 
 /// Sets everything on a file or directory that we have just made.
 pub(super) fn set_new(job: &Job<'_>, file: BorrowedFd<'_>, path: &Path, node: &Node) -> Result<(), Error> {
+    set_all_but_times(job, file, path, node)?;
+    report(job, path, "times", rustix::fs::futimens(file, &times(node)))
+}
+
+/// The same, for a file whose times come later.
+pub(super) fn set_all_but_times(job: &Job<'_>, file: BorrowedFd<'_>, path: &Path, node: &Node) -> Result<(), Error> {
     if job.chown {
         let owner = (Some(Uid::from_raw(node.uid)), Some(Gid::from_raw(node.gid)));
         report(job, path, "owner", rustix::fs::fchown(file, owner.0, owner.1))?;
@@ -33,8 +39,13 @@ pub(super) fn set_new(job: &Job<'_>, file: BorrowedFd<'_>, path: &Path, node: &N
         let set = rustix::fs::fsetxattr(file, name.as_str(), value, XattrFlags::empty());
         report(job, path, name, set)?;
     }
-    report(job, path, "permissions", rustix::fs::fchmod(file, Mode::from_raw_mode(node.mode)))?;
-    report(job, path, "times", rustix::fs::futimens(file, &times(node)))
+    report(job, path, "permissions", rustix::fs::fchmod(file, Mode::from_raw_mode(node.mode)))
+}
+
+/// Sets the times of an entry of this directory.
+pub(super) fn set_times(job: &Job<'_>, dir: BorrowedFd<'_>, path: &Path, node: &Node) -> Result<(), Error> {
+    let set = rustix::fs::utimensat(dir, &node.name, &times(node), AtFlags::SYMLINK_NOFOLLOW);
+    report(job, path, "times", set)
 }
 
 /// Sets what differs: a file that needs nothing keeps its ctime, and is known as unchanged in the next backup.
@@ -82,8 +93,7 @@ pub(super) fn set_special(job: &Job<'_>, dir: BorrowedFd<'_>, path: &Path, node:
             });
         report(job, path, "permissions", set)?;
     }
-    let set = rustix::fs::utimensat(dir, &node.name, &times(node), AtFlags::SYMLINK_NOFOLLOW);
-    report(job, path, "times", set)
+    set_times(job, dir, path, node)
 }
 
 fn report(job: &Job<'_>, path: &Path, what: &str, outcome: Result<(), Errno>) -> Result<(), Error> {
