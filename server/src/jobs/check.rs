@@ -1,6 +1,8 @@
 //! Check: a vault's packs are held against its index and its snapshots followed, with all of the data, a share of it or
 //! none. What is damaged is told of each checkpoint that it touches.
 
+use std::collections::HashSet;
+
 use holdfast_model::{
     event::{Level, StepState},
     id::{CheckpointId, VaultId},
@@ -8,7 +10,7 @@ use holdfast_model::{
     size,
     state::{Integrity, RunState},
 };
-use holdfast_vault::{CheckReport, CheckScope, Meter, SnapshotId};
+use holdfast_vault::{CheckReport, CheckScope, Meter, SnapshotId, Vault};
 
 use super::job::{Ending, Job, JobError};
 use crate::{store::Checked, vaults::blocking};
@@ -30,7 +32,7 @@ pub(crate) async fn check(job: &Job) -> Result<Ending, JobError> {
     let meter = Meter::new();
     let telling = job.telling(STEP, &meter);
     let cancel = ctx.cancel.clone();
-    let report = blocking(open.vault, move |vault| vault.check(scope(depth), &cancel, &meter)).await;
+    let report = blocking(open.vault.clone(), move |vault| vault.check(scope(depth), &cancel, &meter)).await;
     drop(telling);
     let report = match report {
         Ok(report) => report,
@@ -42,20 +44,31 @@ pub(crate) async fn check(job: &Job) -> Result<Ending, JobError> {
     for problem in report.problems.iter().take(LISTED) {
         job.log(Level::Error, format!("damaged: {}", problem.what));
     }
-    let damaged = damaged(&report, &before);
+    // A check follows the snapshots that are there, and knows nothing of one that is not.
+    let present: HashSet<String> =
+        blocking(open.vault, Vault::snapshot_ids).await?.iter().map(ToString::to_string).collect();
+    let still: Vec<(CheckpointId, String)> = store.copies_in(id).await?;
+    let mut damaged = damaged(&report, &before);
+    let missing: Vec<(CheckpointId, String)> = before
+        .iter()
+        .filter(|copy| !present.contains(&copy.1) && still.contains(copy))
+        .map(|(checkpoint, snapshot)| (checkpoint.clone(), format!("its snapshot {snapshot} is not in the vault")))
+        .collect();
+    let places = report.problems.len() + missing.len();
+    damaged.extend(missing.clone());
     for (checkpoint, what) in &damaged {
         store.record_integrity(&job.claim, checkpoint, id, Integrity::Damaged, Some(what)).await?;
         job.log(Level::Error, format!("the damage touches the checkpoint {checkpoint}"));
     }
-    if !report.problems.is_empty() {
+    if places > 0 {
         store.distrust_packs(id).await?;
     } else if depth == Depth::All {
         sound(job, id, &before).await?;
     }
     let part = if let Depth::Part { part, of } = depth { Some(part % of.max(1) + 1) } else { None };
-    store.checked(&job.claim, id, &Checked { damaged: report.problems.len() as u64, next_part: part }).await?;
-    let told = told(&report, damaged.len());
-    if report.problems.is_empty() {
+    store.checked(&job.claim, id, &Checked { damaged: places as u64, next_part: part }).await?;
+    let told = told(&report, &missing, damaged.len());
+    if places == 0 {
         ctx.step(STEP, &title, StepState::Done, None, None);
         return Ok(Ending::well(Some(told)));
     }
@@ -97,14 +110,14 @@ fn title(depth: Depth) -> String {
     }
 }
 
-fn told(report: &CheckReport, checkpoints: usize) -> String {
+fn told(report: &CheckReport, missing: &[(CheckpointId, String)], checkpoints: usize) -> String {
     let read = size::display(report.bytes_read);
-    match report.problems.as_slice() {
-        [] => format!("nothing is damaged: {} packs and {} blobs, {read} read", report.packs, report.blobs),
-        [first, ..] => format!(
-            "damaged in {} places, in {checkpoints} checkpoints, the first: {}; repair the vault, or copy it back",
-            report.problems.len(),
-            first.what
+    let places = report.problems.len() + missing.len();
+    let first = report.problems.first().map(|problem| problem.what.as_str());
+    match first.or_else(|| missing.first().map(|(_, what)| what.as_str())) {
+        None => format!("nothing is damaged: {} packs and {} blobs, {read} read", report.packs, report.blobs),
+        Some(first) => format!(
+            "damaged in {places} places, in {checkpoints} checkpoints, the first: {first}; repair the vault, or copy it back"
         ),
     }
 }

@@ -72,6 +72,21 @@ async fn a_check_names_the_checkpoints_that_damage_touches_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_whose_snapshot_is_gone_is_never_called_intact() {
+    let house = House::new().await;
+    let lost = house.back_up().await;
+    let kept = house.back_up().await;
+    let (vault, snapshot) = (house.vault().await, lost.vault.snapshot.parse().unwrap());
+    tokio::task::spawn_blocking(move || vault.forget(&snapshot).unwrap()).await.unwrap();
+    let run = house.queue_on_vault(RunKind::Check, None, json!({ "depth": "all" })).await;
+    let run = house.ended(&run).await;
+    assert_eq!(run.state, RunState::Failed, "{:?}", run.message);
+    assert!(run.message.unwrap().contains(&lost.vault.snapshot));
+    assert_eq!(house.store.checkpoint_view(&lost.id).await.unwrap().integrity, Integrity::Damaged);
+    assert_ne!(house.store.checkpoint_view(&kept.id).await.unwrap().integrity, Integrity::Damaged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_share_a_day_reads_everything_in_the_end() {
     let house = House::new().await;
     noise(&house.app().join("uploads/noise"), 3_000_000);
