@@ -1,3 +1,4 @@
+//! Feeds `blob` bytes to their reader.
 #![no_main]
 
 use holdfast_fuzz as _;

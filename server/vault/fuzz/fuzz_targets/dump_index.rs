@@ -1,3 +1,4 @@
+//! Feeds `dump index` bytes to their reader.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| holdfast_fuzz::archive::dump_index(bytes));
