@@ -62,7 +62,7 @@ figures: ## measure: checkpoints of the demo and of a 1 GB tree, beside stock re
 bench: ## the vault beside restic, kopia, borg …: make bench SCALE=10 only="first unchanged"; whole: server/vault/BENCHMARKS.md
 	@.ci/install build run bench
 	@$(MAKE) --no-print-directory build
-	cargo build --release --locked -p holdfast-vault --example vault
+	cargo build --release --locked -p holdfast-vault --example vault --example link
 	@end2end/bench/main.mjs --scale=$(or $(SCALE),100) --rounds=$(or $(ROUNDS),3) $(only)
 
 screenshots: ## take the README's pictures again

@@ -10,15 +10,17 @@ export const holdfast = {
   name: 'holdfast',
   role: 'ours',
   installed: async () => (await must(binary, ['--version'])).stdout.trim(),
-  repository: (place) => new Vault(place.name, place),
+  repository: (place, { bucket, endpoint } = {}) => new Vault(place.name, place, { bucket, endpoint }),
 };
 
 export class Vault {
-  /** Options: those of the tests' Stack. */
-  constructor(name, place, options = {}) {
+  /** Options: those of the tests' Stack; with `bucket` the vault lies in it, reached at `endpoint`. */
+  constructor(name, place, { bucket, endpoint, ...options } = {}) {
     this.name = name;
     this.place = place;
     this.options = options;
+    this.bucket = bucket;
+    this.endpoint = endpoint;
     this.checkpoints = new Map();
   }
 
@@ -26,6 +28,10 @@ export class Vault {
   async init() {
     this.stack = await Stack.start({ name: `bench-${this.name}`, scale: 0, ...this.options });
     this.place.owns(this);
+    if (this.bucket) {
+      const location = [`s3://${this.bucket.name}/${this.name}`, '--endpoint', this.endpoint];
+      await this.stack.ok('vault', 'add', 'bench', ...location, { env: this.bucket.env });
+    }
     const folder = join(this.stack.home, 'door');
     mkdirSync(folder);
     writeFileSync(join(folder, 'file'), 'one small file\n');

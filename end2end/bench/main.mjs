@@ -3,7 +3,7 @@
 //
 //   end2end/bench/main.mjs [--scale=100] [--rounds=3] [JOB…]
 //
-// Jobs: first unchanged changed restore-tmpfs restore-disk big list dump; all of them without an argument. A run of all jobs
+// Jobs: first unchanged changed restore-tmpfs restore-disk big link list dump; all of them without an argument. A run of all jobs
 // at full size writes server/vault/BENCHMARKS.md, any other run only target/bench/BENCHMARKS.md.
 //
 //   HOLDFAST               the binary (target/release/holdfast)
@@ -17,6 +17,7 @@ import { repository } from '../tests/lib/stack.mjs';
 import { holdfast } from './holdfast.mjs';
 import { big } from './jobs/big.mjs';
 import { dump } from './jobs/dump.mjs';
+import { link } from './jobs/link.mjs';
 import { list } from './jobs/list.mjs';
 import { Trees } from './jobs/trees.mjs';
 import { machine, othersBusy, versions } from './machine.mjs';
@@ -26,7 +27,7 @@ import { Place } from './place.mjs';
 import { page } from './report.mjs';
 
 const TREE_JOBS = ['first', 'unchanged', 'changed', 'restore-tmpfs', 'restore-disk'];
-const JOBS = [...TREE_JOBS, 'big', 'list', 'dump'];
+const JOBS = [...TREE_JOBS, 'big', 'link', 'list', 'dump'];
 
 function options() {
   const { values, positionals } = parseArgs({
@@ -79,6 +80,7 @@ async function measure(place, { scale, rounds, chosen }) {
     'restore-tmpfs': () => trees.restoreTmpfs(),
     'restore-disk': () => trees.restoreDisk(),
     big: () => big(given),
+    link: () => link(given),
     list: () => list(given),
     dump: () => dump(given),
   };

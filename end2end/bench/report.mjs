@@ -9,6 +9,7 @@ const JOBS = {
   big: 'One big file, half compressible, into an empty repository',
   'restore-tmpfs': 'The tree restored onto tmpfs',
   'restore-disk': 'The tree restored onto the disk',
+  link: 'First backup into a bucket behind a link of 20 ms',
   list: 'Open a repository and list its snapshots',
   dump: 'Database dump, first',
   'dump-one-place': 'Database dump, again after 1 % of the rows changed in one place',

@@ -14,6 +14,8 @@ const TARGETS = [
   { job: 'restore-tmpfs', against: 'restic', most: 0.6 },
   { job: 'restore-disk', against: 'cp -a', most: 1 },
   { job: 'restore-disk', against: FASTEST, most: 1 },
+  { job: 'link', against: 'holdfast without delay', most: 1.2 },
+  { job: 'link', against: 'restic' },
   { job: 'list', against: 'restic', most: 0.3 },
   { job: 'dump-one-place', against: 'our own first dump', of: 'stored', most: 0.03 },
   { job: 'dump-scattered', against: 'our own first dump', of: 'stored' },
