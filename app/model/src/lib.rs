@@ -9,12 +9,14 @@
 //! | [`definition`], [`secret`] | `holdfast.yaml` as it is read: what an environment consists of |
 //! | [`manifest`], [`ledger`] | what a sealed checkpoint says of itself |
 //! | [`drill`] | what restoring it into scratch space showed |
+//! | [`diff`] | what is not the same in two of them |
 //! | [`fact`] | what became true of it after its seal |
 //! | [`event`] | what a run tells while it works |
 //! | [`request`], [`view`], [`problem`] | the REST API: what is asked, what is answered, what went wrong |
 //! | [`size`] | bytes for people, and percentages that add up |
 
 pub mod definition;
+pub mod diff;
 pub mod drill;
 pub mod event;
 pub mod fact;

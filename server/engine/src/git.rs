@@ -29,7 +29,7 @@ mod desk;
 mod drill;
 mod put_back;
 mod repository;
-mod run;
+pub(crate) mod run;
 
 use desk::Desk;
 pub(crate) use drill::drill;
@@ -38,11 +38,11 @@ use repository::Repository;
 use run::Git;
 
 /// Uncommitted work of the work tree.
-const WORK_TREE: &str = "refs/holdfast/worktree";
+pub(crate) const WORK_TREE: &str = "refs/holdfast/worktree";
 /// What was staged.
-const INDEX: &str = "refs/holdfast/index";
+pub(crate) const INDEX: &str = "refs/holdfast/index";
 /// Stash entries by number, newest 0.
-const STASH: &str = "refs/holdfast/stash/";
+pub(crate) const STASH: &str = "refs/holdfast/stash/";
 /// How often a walk is begun anew because a repack came in between.
 const TRIES: u32 = 4;
 

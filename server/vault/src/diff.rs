@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use crate::node::{Node, NodeKind};
+use crate::pack::BlobKind;
 use crate::vault::Opened;
 use crate::{Cancel, Error, TreeId, Vault};
 
@@ -24,6 +25,9 @@ pub enum Change {
     },
 }
 
+/// A directory of one vault; none for a side that has nothing.
+pub type Root<'a> = (&'a Vault, Option<&'a TreeId>);
+
 impl Vault {
     /// Tells every entry that differs between two trees, with its path below their roots, a directory before what is in
     /// it, the entries of a directory by the bytes of their names. What is below a directory that only one of them has
@@ -41,9 +45,24 @@ impl Vault {
         cancel: &Cancel,
         each: &mut dyn FnMut(&Path, Change) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        Vault::diff_between((self, Some(before)), (self, Some(after)), cancel, each)
+    }
+
+    /// The same for trees that may lie in two vaults, or of which one is not there at all. Two vaults cut files in other
+    /// places: a file of several blobs can be told although its bytes are the same.
+    ///
+    /// # Errors
+    /// As [`Vault::diff`].
+    pub fn diff_between(
+        before: Root<'_>,
+        after: Root<'_>,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(&Path, Change) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let vaults = (&*before.0.0, &*after.0.0);
         let mut open = Vec::new();
-        if before != after {
-            open.push(Pair::read(&self.0, PathBuf::new(), Some(before), Some(after))?);
+        if before.1 != after.1 {
+            open.push(Pair::read(vaults, PathBuf::new(), before.1, after.1)?);
         }
         while let Some(pair) = open.last_mut() {
             cancel.check()?;
@@ -60,10 +79,23 @@ impl Vault {
                 each(&path, change)?;
             }
             if below.0 != below.1 {
-                open.push(Pair::read(&self.0, path, below.0.as_ref(), below.1.as_ref())?);
+                open.push(Pair::read(vaults, path, below.0.as_ref(), below.1.as_ref())?);
             }
         }
         Ok(())
+    }
+
+    /// Bytes at the start of two files of this vault that are the same by the names of their blobs alone: where the
+    /// first difference can be looked for.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if a blob is in no pack.
+    pub fn same_start(&self, before: &Node, after: &Node) -> Result<u64, Error> {
+        let mut bytes = 0_u64;
+        for (id, _) in before.content.iter().zip(&after.content).take_while(|(before, after)| before == after) {
+            bytes = bytes.saturating_add(u64::from(self.0.place(BlobKind::Data, id)?.1.raw()));
+        }
+        Ok(bytes)
     }
 }
 
@@ -75,14 +107,19 @@ struct Pair {
 }
 
 impl Pair {
-    fn read(vault: &Opened, path: PathBuf, before: Option<&TreeId>, after: Option<&TreeId>) -> Result<Pair, Error> {
-        let nodes = |id: Option<&TreeId>| -> Result<Vec<Node>, Error> {
+    fn read(
+        vaults: (&Opened, &Opened),
+        path: PathBuf,
+        before: Option<&TreeId>,
+        after: Option<&TreeId>,
+    ) -> Result<Pair, Error> {
+        let nodes = |vault: &Opened, id: Option<&TreeId>| -> Result<Vec<Node>, Error> {
             let Some(id) = id else { return Ok(Vec::new()) };
             let mut nodes = vault.tree(id)?.nodes;
             nodes.reverse();
             Ok(nodes)
         };
-        Ok(Pair { path, before: nodes(before)?, after: nodes(after)? })
+        Ok(Pair { path, before: nodes(vaults.0, before)?, after: nodes(vaults.1, after)? })
     }
 
     /// The next entry that is not wholly the same.

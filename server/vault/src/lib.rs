@@ -118,7 +118,7 @@ pub use backend::{
 pub use cancel::{Cancel, Cancelled};
 pub use check::{CheckReport, CheckScope, ReadBack};
 pub use copy::{CopyOptions, CopyReport};
-pub use diff::Change;
+pub use diff::{Change, Root};
 pub use error::{Error, Problem};
 pub use id::{Id, NotAnId, PackId, SnapshotId, TreeId};
 pub use key::put_key_back;

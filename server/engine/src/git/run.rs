@@ -35,7 +35,7 @@ const WORDS: u64 = 16 * 1024;
 
 /// A `git` with its surroundings.
 #[derive(Clone)]
-pub(super) struct Git {
+pub(crate) struct Git {
     program: PathBuf,
     surroundings: Vec<(&'static str, OsString)>,
     settings: Vec<String>,
@@ -44,14 +44,14 @@ pub(super) struct Git {
 }
 
 /// What a run of git gave.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub out: Vec<u8>,
     pub err: String,
     pub ok: bool,
 }
 
 impl Git {
-    pub(super) fn new(program: &Path, git_dir: &Path, cancel: &Cancel) -> Self {
+    pub(crate) fn new(program: &Path, git_dir: &Path, cancel: &Cancel) -> Self {
         let git = Self {
             program: program.to_path_buf(),
             surroundings: Vec::new(),
@@ -64,32 +64,32 @@ impl Git {
 
     /// The same git with one more variable.
     #[must_use]
-    pub(super) fn with(mut self, variable: &'static str, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn with(mut self, variable: &'static str, value: impl AsRef<OsStr>) -> Self {
         self.surroundings.push((variable, value.as_ref().to_owned()));
         self
     }
 
     /// The same git with one more setting, `name=value`.
     #[must_use]
-    pub(super) fn set(mut self, setting: String) -> Self {
+    pub(crate) fn set(mut self, setting: String) -> Self {
         self.settings.push(setting);
         self
     }
 
     /// The same git, run in a folder; commands that look at a work tree must be run in it.
     #[must_use]
-    pub(super) fn within(mut self, folder: &Path) -> Self {
+    pub(crate) fn within(mut self, folder: &Path) -> Self {
         self.folder = folder.to_path_buf();
         self
     }
 
     /// Runs it; any exit status but 0 is an error with git's own words.
-    pub(super) fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
         self.feed(arguments, b"")
     }
 
     /// The same, with bytes on its standard input.
-    pub(super) fn feed(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn feed(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Failure> {
         let answer = self.ask(arguments, input)?;
         if answer.ok {
             return Ok(answer.out);
@@ -99,12 +99,12 @@ impl Git {
     }
 
     /// One line of text.
-    pub(super) fn line(&self, arguments: &[&str]) -> Result<String, Failure> {
+    pub(crate) fn line(&self, arguments: &[&str]) -> Result<String, Failure> {
         Ok(String::from_utf8_lossy(&self.run(arguments)?).trim().to_owned())
     }
 
     /// Runs it and gives what came of it, whatever its exit status.
-    pub(super) fn ask(&self, arguments: &[&str], input: &[u8]) -> Result<Answer, Failure> {
+    pub(crate) fn ask(&self, arguments: &[&str], input: &[u8]) -> Result<Answer, Failure> {
         self.cancel.check()?;
         let mut command = Command::new(&self.program);
         command.env_clear();
@@ -180,12 +180,12 @@ impl Git {
 }
 
 /// Entries of NUL-separated output.
-pub(super) fn fields(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| *byte == 0).filter(|field| !field.is_empty())
 }
 
 /// Adds an entry to NUL-separated input.
-pub(super) fn push(list: &mut Vec<u8>, entry: &[u8]) {
+pub(crate) fn push(list: &mut Vec<u8>, entry: &[u8]) {
     list.extend_from_slice(entry);
     list.push(0);
 }

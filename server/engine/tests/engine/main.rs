@@ -3,6 +3,7 @@
 
 mod bench;
 mod config;
+mod diff;
 mod files;
 mod git;
 mod moments;

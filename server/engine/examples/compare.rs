@@ -1,0 +1,196 @@
+//! How long a comparison takes: `compare DIR [FILES [CHANGED]]` makes two checkpoints of that many files in the empty folder
+//! DIR, compares them with Holdfast and then with stock restic on the same vault, and prints the times of both.
+#![allow(clippy::print_stdout)]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use holdfast_engine::{Context, DiffLimits, DiffWork, End, Events, FingerprintKey, ToolSettings, Tools, diff};
+use holdfast_model::{
+    diff::Changes,
+    event::EventBody,
+    id::{CheckpointId, EnvironmentId, RunId},
+    manifest::{FORMAT, Facts, Manifest, ManifestComponent},
+    state::{Kind, Trigger},
+};
+use holdfast_vault::{
+    Archived, Cancel, LocalBackend, Meter, Node, Password, SnapshotDraft, SnapshotId, Source, TreeId, Vault,
+    VaultOptions,
+};
+use time::OffsetDateTime;
+
+type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+const PASSWORD: &str = "a password for figures";
+const ROUNDS: usize = 20;
+
+struct Silent;
+impl Events for Silent {
+    fn emit(&self, _: EventBody) {}
+}
+
+#[tokio::main]
+async fn main() -> Fallible<()> {
+    let mut args = std::env::args().skip(1);
+    let dir = args.next().ok_or("usage: compare DIR [FILES [CHANGED]]")?;
+    let dir = Path::new(&dir);
+    let files: usize = args.next().map_or(Ok(100_000), |text| text.parse())?;
+    let changed: usize = args.next().map_or(Ok(100), |text| text.parse())?;
+
+    let source = dir.join("source");
+    for file in 0..files {
+        let path = place(&source, file);
+        if file % 100 == 0 {
+            fs::create_dir_all(path.parent().ok_or("no folder")?)?;
+        }
+        fs::write(path, format!("file {file}\n{}", "a line of some length that says little\n".repeat(20 + file % 9)))?;
+    }
+    fs::create_dir_all(dir.join("vault"))?;
+    let password = Password::new(PASSWORD.to_owned());
+    let vault = Vault::init(Arc::new(LocalBackend::create(dir.join("vault"))?), &password, VaultOptions::default())?;
+    let first = take(&vault, &source, None)?;
+    for n in 0..changed {
+        let path = place(&source, n * (files / changed.max(1)) + 7 % files);
+        fs::OpenOptions::new().append(true).open(path)?.write_all(b"one more line\n")?;
+    }
+    let second = take(&vault, &source, Some(first.0))?;
+
+    let begun = Instant::now();
+    let vault = Vault::open(Arc::new(LocalBackend::open(dir.join("vault"))?), &password, VaultOptions::default())?;
+    println!("{files} files, {changed} changed; opening the vault {}", milliseconds(begun.elapsed()));
+    let end = |tree: TreeId| -> Fallible<End> { Ok(End { vault: vault.clone(), root: tree, manifest: manifest()? }) };
+    let work = DiffWork {
+        first: end(first.0)?,
+        second: end(second.0)?,
+        key: FingerprintKey::new(zeroize::Zeroizing::new([0; 32])),
+        rows: false,
+        limits: DiffLimits::default(),
+        scratch: dir.to_path_buf(),
+    };
+    let tools = Tools::find(&ToolSettings::default()).await;
+    let ctx = Context::new(Cancel::new(), Arc::new(Silent));
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        let found = diff(&work, &tools, &ctx).await?;
+        times.push(begun.elapsed());
+        let Some(Changes::Files(changes)) = found.components.first().map(|part| &part.changes) else {
+            return Err("no files".into());
+        };
+        let with_lines = changes.entries.iter().filter(|entry| entry.lines.is_some()).count();
+        if changes.counts.modified != u64::try_from(changed)? || with_lines != changed.min(300) {
+            return Err(format!("{:?}, lines of {with_lines}", changes.counts).into());
+        }
+    }
+    let cold = times.remove(0);
+    times.sort_unstable();
+    println!(
+        "holdfast: first {}, then {} (median of {})",
+        milliseconds(cold),
+        milliseconds(times[times.len() / 2]),
+        times.len()
+    );
+    let whole = restic(dir, &["diff", &first.1.to_string(), &second.1.to_string()])?;
+    let bare = restic(dir, &["cat", "config"])?;
+    println!("restic diff: {}; of that its start and the key {}", milliseconds(whole), milliseconds(bare));
+    Ok(())
+}
+
+fn place(source: &Path, file: usize) -> std::path::PathBuf {
+    source.join(format!("{:02}/{:02}/file-{file}.txt", file / 10_000, file / 100 % 100))
+}
+
+fn take(vault: &Vault, source: &Path, parent: Option<TreeId>) -> Fallible<(TreeId, SnapshotId)> {
+    let writer = vault.writer(Cancel::new())?;
+    let parent = parent.map(|root| vault.find(&root, Path::new("files/up"))).transpose()?.and_then(|node| node.subtree);
+    let all = Source { root: source.to_path_buf(), filter: Arc::new(|_, _| true), parent };
+    let Archived { node, .. } = writer.archive(&all, &Meter::new())?;
+    let now = OffsetDateTime::now_utc();
+    let files = writer.put_tree(vec![node.with_name("up")])?;
+    let tree = writer.put_tree(vec![Node::dir("files", files, now)])?;
+    let sealed = writer.seal(SnapshotDraft {
+        tree,
+        time: now,
+        paths: vec!["/figures".into()],
+        tags: Vec::new(),
+        parent: None,
+        hostname: "host".into(),
+        username: "test".into(),
+        program_version: "holdfast".into(),
+    })?;
+    Ok((tree, sealed.snapshot))
+}
+
+fn manifest() -> Fallible<Manifest> {
+    let now = OffsetDateTime::now_utc();
+    let component = ManifestComponent {
+        name: "up".parse()?,
+        kind: Kind::Files,
+        host: "local".into(),
+        place: "files/up".into(),
+        instant: now,
+        size: 0,
+        stored: 0,
+        items: 0,
+        ledger: None,
+        facts: Facts::None,
+        skipped: Vec::new(),
+        not_covered: Vec::new(),
+    };
+    Ok(Manifest {
+        format: FORMAT,
+        holdfast: "figures".into(),
+        tools: BTreeMap::new(),
+        checkpoint: CheckpointId::from_parts(1, 1),
+        run: RunId::from_parts(1, 1),
+        attempt: 1,
+        name: None,
+        description: None,
+        tags: Vec::new(),
+        project: "figures".parse()?,
+        environment: "figures".parse()?,
+        environment_id: EnvironmentId::from_parts(1, 1),
+        created_at: now,
+        created_by: "figures".into(),
+        trigger: Trigger::Manual,
+        metadata: BTreeMap::new(),
+        skew_ms: 0,
+        total: 0,
+        stored: 0,
+        components: vec![component],
+        left_out: Vec::new(),
+        previous: None,
+    })
+}
+
+/// The best of three runs; its cache is filled by the first.
+fn restic(dir: &Path, arguments: &[&str]) -> Fallible<Duration> {
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let status = Command::new("restic")
+            .arg("-r")
+            .arg(dir.join("vault"))
+            .arg("--cache-dir")
+            .arg(dir.join("cache"))
+            .args(arguments)
+            .env("RESTIC_PASSWORD", PASSWORD)
+            .stdout(Stdio::null())
+            .status()?;
+        if !status.success() {
+            return Err("restic failed".into());
+        }
+        best = best.min(begun.elapsed());
+    }
+    Ok(best)
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
