@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 #[cfg(feature = "ssr")]
 use holdfast_model::{
+    plan::RestorePlan,
     request::{CreateCheckpoint, RestoreCheckpoint},
     view::{Overview, ProjectView, RunView, VaultView},
 };
@@ -54,6 +55,8 @@ pub trait Backend: Send + Sync {
     async fn drill(&self, id: &str) -> Result<RunView, AppError>;
     /// Asks for a restore to where it came from.
     async fn restore(&self, id: &str, request: RestoreCheckpoint) -> Result<RunView, AppError>;
+    /// Everything that such a restore would do; nothing is touched.
+    async fn restore_plan(&self, id: &str, request: RestoreCheckpoint) -> Result<RestorePlan, AppError>;
     /// Asks a run to stop.
     async fn cancel(&self, run: &str) -> Result<(), AppError>;
     /// Deletes a checkpoint, if the rules allow it.

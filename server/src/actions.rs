@@ -18,10 +18,12 @@ mod adopt;
 mod backend;
 mod catalogue;
 mod checkpoints;
+mod clone;
 mod definition;
 mod environments;
 mod error;
 mod request;
+mod restore;
 mod runs;
 mod vaults;
 

@@ -49,6 +49,7 @@ use crate::{
 };
 pub use choose::choose;
 pub(crate) use copy::Asked as CopyAsked;
+pub(crate) use restore::{Goal, request as restore_request};
 
 /// Why something asked of the desk was not done.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,9 @@ pub enum DeskError {
     /// A folder was asked for as a file.
     #[error("`{0}` is not a regular file; name a file in it")]
     NotAFile(String),
+    /// What was asked for does not fit the checkpoint; the text says why, and the mend.
+    #[error("{0}")]
+    Unfit(String),
 }
 
 /// What the workers may do, and where.
@@ -166,6 +170,15 @@ impl Desk {
                 }
             }
         })
+    }
+
+    /// What is never captured and never written by a restore: our own folders, and every vault on this host.
+    pub(crate) async fn forbidden(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let settings = self.settings();
+        let mut own = vec![settings.data_dir.clone(), settings.scratch.clone()];
+        let vaults = self.store().vaults().await?;
+        own.extend(vaults.into_iter().map(|vault| PathBuf::from(vault.location)).filter(|place| place.is_absolute()));
+        Ok(own)
     }
 
     /// Removes a checkpoint from the catalogue and its snapshot from the vault; audited.

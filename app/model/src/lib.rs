@@ -12,7 +12,7 @@
 //! | [`diff`] | what is not the same in two of them |
 //! | [`fact`] | what became true of it after its seal |
 //! | [`event`] | what a run tells while it works |
-//! | [`request`], [`view`], [`problem`] | the REST API: what is asked, what is answered, what went wrong |
+//! | [`request`], [`view`], [`plan`], [`problem`] | the REST API: what is asked, what is answered, what went wrong |
 //! | [`size`] | bytes for people, and percentages that add up |
 
 pub mod definition;
@@ -24,6 +24,7 @@ pub mod id;
 pub mod ledger;
 pub mod manifest;
 pub mod name;
+pub mod plan;
 pub mod problem;
 pub mod request;
 pub mod secret;

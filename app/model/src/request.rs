@@ -1,11 +1,12 @@
 //! What is asked of the REST API.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     name::Name,
+    secret::Sent,
     state::{Checksum, LockMode, Trigger},
 };
 
@@ -45,7 +46,9 @@ pub struct CreateCheckpoint {
     pub trigger: Option<Trigger>,
 }
 
-/// `POST /v1/checkpoints/{id}/restore`.
+/// `POST /v1/checkpoints/{id}/restore`, and the same body to `…/restore/plan`.
+///
+/// It goes to where it came from, unless one of `to`, `to_dir` and `to_url` says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreCheckpoint {
@@ -55,6 +58,31 @@ pub struct RestoreCheckpoint {
     /// Whether a safety checkpoint is taken first.
     #[serde(default = "yes")]
     pub backup: bool,
+    /// Only what matches one of these patterns, in the dialect of `exclude`; of `files` components. All else stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// Another environment: `name` (of the same project), `project/name` or `env_…`.
+    #[serde(default, alias = "target_app", skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// For an environment that does not exist yet: each component's place there, a path, a database's name on the
+    /// same server, or a database's URL.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub map: BTreeMap<Name, Sent>,
+    /// Whether it may go to places that another environment uses.
+    #[serde(default)]
+    pub overlap: bool,
+    /// Into this folder of the server's host, which is empty or not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_dir: Option<PathBuf>,
+    /// One PostgreSQL component into the database of this URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_url: Option<Sent>,
+    /// Whether the database of `to_url` may hold something; it is kept under another name.
+    #[serde(default)]
+    pub replace_database: bool,
+    /// Whether devices, and set-uid and set-gid bits and capabilities of files, are put back too.
+    #[serde(default)]
+    pub privileged: bool,
 }
 
 /// `POST /v1/vaults`. It has no `Debug`: it holds a password.
@@ -212,7 +240,18 @@ pub struct KeyFile {
 
 impl Default for RestoreCheckpoint {
     fn default() -> Self {
-        Self { components: Vec::new(), backup: true }
+        Self {
+            components: Vec::new(),
+            backup: true,
+            paths: Vec::new(),
+            to: None,
+            map: BTreeMap::new(),
+            overlap: false,
+            to_dir: None,
+            to_url: None,
+            replace_database: false,
+            privileged: false,
+        }
     }
 }
 

@@ -97,7 +97,9 @@ pub async fn restore(
         // All of them ticked is a whole restore, not a list.
         let whole = checkpoint.components.iter().all(|c| components.iter().any(|name| name == c.name.as_str()));
         let components = if whole { Vec::new() } else { components };
-        let run = backend.restore(&id, holdfast_model::request::RestoreCheckpoint { components, backup }).await?;
+        let run = backend
+            .restore(&id, holdfast_model::request::RestoreCheckpoint { components, backup, ..Default::default() })
+            .await?;
         leptos_axum::redirect(&format!("/runs/{}", run.id));
         Ok(())
     };

@@ -21,9 +21,11 @@ use time::OffsetDateTime;
 
 use crate::failure::Failure;
 
+mod changes;
 mod document;
 mod parse;
 mod put_back;
+pub(crate) use changes::{Changes, changes};
 pub(crate) use document::{Document, Entry, EnvFile};
 pub(crate) use put_back::put_back;
 

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::{failure::Failure, place::shown};
 
 mod selection;
-pub(crate) use selection::{LeftOut, Selection, TRASH, neighbours};
+pub(crate) use selection::{LeftOut, Selection, TRASH, matcher, neighbours};
 
 /// A `files` component that exists, with patterns that can be read.
 pub(crate) struct Prepared {

@@ -28,12 +28,14 @@ use crate::{failure::Failure, files::LeftOut, place};
 mod desk;
 mod drill;
 mod put_back;
+mod ref_changes;
 mod repository;
 pub(crate) mod run;
 
 use desk::Desk;
 pub(crate) use drill::drill;
 pub(crate) use put_back::{Before, check_target, put_back};
+pub(crate) use ref_changes::{RefChanges, ref_changes};
 use repository::Repository;
 use run::Git;
 

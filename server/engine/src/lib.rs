@@ -30,5 +30,5 @@ pub use diff::{DiffError, DiffLimits, DiffWork, Differences, End, FingerprintKey
 pub use drill::{DrillError, DrillWork, Drilled, drill};
 pub use finding::Finding;
 pub use probe::probe;
-pub use restore::{Allow, RestoreError, RestoreReport, RestoreWork, Validated};
+pub use restore::{Allow, Destination, Live, Looked, Planned, RestoreError, RestoreReport, RestoreWork, Validated};
 pub use tools::{ToolFact, ToolSettings, Tools};

@@ -33,7 +33,8 @@ pub use drill::drill;
 pub use error::PgError;
 pub use install::{PgInstall, installs};
 pub use probe::{is_true, probe};
-pub use restore::{PgRestore, PgRestored, validate_restore};
+pub use restore::{PgRestore, PgRestored, refuse_filled, validate_restore};
+pub use target::{database_of, name_of, same_database};
 
 /// How long a table may be locked by others before a capture gives up, in seconds.
 pub(crate) const LOCK_SECONDS: u64 = 10;

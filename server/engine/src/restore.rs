@@ -3,18 +3,42 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use holdfast_model::{
-    definition::Definition, event::StepState, id::RunId, manifest::Manifest, name::Name, size, state::Kind,
+    definition::Definition,
+    event::StepState,
+    id::RunId,
+    manifest::Manifest,
+    name::Name,
+    plan::{PlanItem, PlanSpace, PlanStep},
+    size,
+    state::Kind,
 };
-use holdfast_vault::{Cancel, TreeId, Vault};
+use holdfast_vault::{TreeId, Vault};
 
-use crate::{context::Context, failure::Failure, tools::Tools};
+use crate::{
+    context::Context,
+    failure::{Failure, blocking},
+    tools::Tools,
+};
 
 mod application;
 mod check;
+mod choice;
+mod destination;
 mod difference;
 mod item;
+mod overlap;
+mod step;
+mod way;
+use check::Checked;
 pub(crate) use check::can_be_run;
-use item::Item;
+pub use destination::{Destination, sweep_folder};
+use item::{Item, without_run};
+pub use overlap::Live;
+use step::Step;
+use way::Way;
+
+const VALIDATE: (&str, &str) = ("restore:validate", "Everything checked");
+const COMPLETE: (&str, &str) = ("restore:complete", "Restore complete");
 
 /// What to put back.
 #[derive(Clone)]
@@ -25,8 +49,18 @@ pub struct RestoreWork {
     pub root: TreeId,
     /// Its manifest.
     pub manifest: Manifest,
-    /// The environment as it is applied now: where things go.
+    /// The environment that it goes to, as it is applied now.
     pub definition: Definition,
+    /// To the places of that definition, or elsewhere.
+    pub destination: Destination,
+    /// Other environments, whose places are not overwritten unless `overlap` says so.
+    pub live: Vec<Live>,
+    /// Whether places of other environments may be overwritten.
+    pub overlap: bool,
+    /// Only what these patterns match, of components of files; all when empty.
+    pub paths: Vec<String>,
+    /// Whether devices, set-uid and set-gid bits and capabilities are put back too.
+    pub privileged: bool,
     /// The chosen components.
     pub components: Vec<Name>,
     /// This run; its id is in the names of everything that is kept.
@@ -77,6 +111,27 @@ pub struct RestoreReport {
     pub next: Vec<String>,
     /// Things to know.
     pub warnings: Vec<String>,
+    /// What the patterns of the request matched, component by component.
+    pub matched: Vec<String>,
+}
+
+/// What a restore would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// Component by component; those that can be put back.
+    pub items: Vec<PlanItem>,
+    /// Why it would be refused, a sentence each with its mend.
+    pub refused: Vec<String>,
+    /// Things to know.
+    pub warnings: Vec<String>,
+    /// What no copy would hold without a safety checkpoint.
+    pub would_lose: Vec<String>,
+    /// Whether anything stands where it goes.
+    pub stands: bool,
+    /// In order.
+    pub steps: Vec<PlanStep>,
+    /// File system by file system.
+    pub space: Vec<PlanSpace>,
 }
 
 /// Why a restore did not happen, or stopped.
@@ -110,26 +165,80 @@ pub struct Validated {
     git: PathBuf,
 }
 
-/// Checks everything that can be checked without touching anything.
+/// Everything that can be seen beforehand: what would be done, and what stands against it.
+pub struct Looked {
+    work: RestoreWork,
+    checked: Checked,
+    git: PathBuf,
+}
+
+/// Looks at everything, and touches nothing.
+///
+/// # Errors
+/// [`RestoreError::Cancelled`] alone; whatever is wrong is a part of what was seen.
+pub async fn look(work: RestoreWork, tools: &Tools, ctx: &Context) -> Result<Looked, RestoreError> {
+    let git = tools.git().to_path_buf();
+    let looked = match destination::settle(work.clone()) {
+        Ok(work) => {
+            let checked = check::everything(&work, tools, ctx).await;
+            Looked { work, checked, git }
+        }
+        Err(faults) => Looked { work, checked: Checked { faults, ..Checked::default() }, git },
+    };
+    if ctx.cancel.is_cancelled() {
+        return Err(RestoreError::Cancelled { state: "nothing was touched".to_owned() });
+    }
+    Ok(looked)
+}
+
+/// Checks everything that can be checked without touching anything, and tells it as a step.
 ///
 /// # Errors
 /// [`RestoreError::Refused`] with everything that was found.
 pub async fn validate(work: RestoreWork, tools: &Tools, ctx: &Context) -> Result<Validated, RestoreError> {
-    const STEP: (&str, &str) = ("restore:validate", "Everything checked");
-    ctx.step(STEP.0, STEP.1, StepState::Started, None, None);
-    let outcome = check::everything(&work, tools, ctx).await;
-    if ctx.cancel.is_cancelled() {
-        ctx.step(STEP.0, STEP.1, StepState::Failed, None, Some("cancelled".to_owned()));
-        return Err(RestoreError::Cancelled { state: "nothing was touched".to_owned() });
-    }
-    match outcome {
-        Ok(items) => {
-            ctx.step(STEP.0, STEP.1, StepState::Done, None, None);
-            Ok(Validated { work, items, git: tools.git().to_path_buf() })
+    let (step, title) = VALIDATE;
+    ctx.step(step, title, StepState::Started, None, None);
+    let validated = match look(work, tools, ctx).await {
+        Ok(looked) => looked.into_validated(),
+        Err(error) => Err(error),
+    };
+    let why = match &validated {
+        Ok(_) => None,
+        Err(RestoreError::Refused(faults)) => faults.first().cloned(),
+        Err(_) => Some("cancelled".to_owned()),
+    };
+    let state = if validated.is_ok() { StepState::Done } else { StepState::Failed };
+    ctx.step(step, title, state, None, why);
+    validated
+}
+
+impl Looked {
+    /// What would be done, as a value.
+    #[must_use]
+    pub fn plan(&self) -> Planned {
+        let (work, Checked { items, faults, warnings, space }) = (&self.work, &self.checked);
+        let shown = |text: &String| without_run(work, &destination::shown(work, text));
+        let kinds: Vec<Kind> = items.iter().map(Item::kind).collect();
+        Planned {
+            items: items.iter().map(|item| item.plan(work)).collect(),
+            refused: faults.iter().map(shown).collect(),
+            warnings: warnings.iter().map(shown).collect(),
+            would_lose: items.iter().flat_map(Item::would_lose).map(|line| shown(&line)).collect(),
+            stands: items.iter().any(Item::stands),
+            steps: step::planned(work, &kinds),
+            space: space.clone(),
         }
-        Err(faults) => {
-            ctx.step(STEP.0, STEP.1, StepState::Failed, None, faults.first().cloned());
-            Err(RestoreError::Refused(faults))
+    }
+
+    /// A restore that can be carried out.
+    ///
+    /// # Errors
+    /// [`RestoreError::Refused`] with everything that was found.
+    pub fn into_validated(self) -> Result<Validated, RestoreError> {
+        let Self { work, checked, git } = self;
+        match checked.faults.is_empty() {
+            true => Ok(Validated { work, items: checked.items, git }),
+            false => Err(RestoreError::Refused(checked.faults)),
         }
     }
 }
@@ -141,72 +250,64 @@ impl Validated {
         self.items.iter().flat_map(Item::would_lose).collect()
     }
 
+    /// Whether anything stands where it goes.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.items.iter().any(Item::stands)
+    }
+
     /// Puts everything back.
     ///
     /// # Errors
     /// [`RestoreError::Step`] names the step and says what state the application is in.
     pub async fn carry_out(self, ctx: &Context) -> Result<RestoreReport, RestoreError> {
-        let Self { work, items, git } = self;
+        let Self { work, mut items, git } = self;
         let definition = &work.definition;
-        let mut way = Way { ctx, work: &work, stopped: false, done: Vec::new() };
+        let kinds: Vec<Kind> = items.iter().map(Item::kind).collect();
+        let mut way = Way::new(ctx, &work);
         let mut report = RestoreReport { address: address(definition), ..RestoreReport::default() };
-
-        way.begin("restore:stop", "Application stopped");
-        match &definition.restore.stop {
-            Some(command) if command.first().is_some_and(|program| check::comes_back(&work, program)) => {
-                let why = "its program is not there: it comes back with this restore, and nothing runs by it";
-                way.skip("restore:stop", "Application stopped", why);
-            }
-            Some(command) => {
-                way.stopped = true;
-                let outcome = application::run(command, &work.scratch, &ctx.cancel).await;
-                way.end("restore:stop", "Application stopped", outcome).await?;
-            }
-            None => way.skip("restore:stop", "Application stopped", "the definition has no `restore.stop`"),
-        }
-
-        let (mut files, mut databases, mut settings) = (Vec::new(), Vec::new(), Vec::new());
-        for item in items {
-            match item.kind() {
-                Kind::Files | Kind::Git => files.push(item),
-                Kind::Config => settings.push(item),
-                _ => databases.push(item),
-            }
-        }
-        for (step, title, items) in [
-            ("restore:files", "Files put back", files),
-            ("restore:databases", "Databases put back", databases),
-            ("restore:config", "Configuration put back", settings),
-        ] {
-            if items.is_empty() {
-                way.skip(step, title, "none was chosen");
+        for step in Step::of(&work.destination) {
+            if let Some(why) = step.skipped(&work, &kinds) {
+                way.skip(step, why);
                 continue;
             }
-            way.begin(step, title);
-            let outcome = put_all_back(items, &work, &git, step, ctx, &mut report).await;
-            way.end(step, title, outcome).await?;
+            way.begin(step);
+            let outcome = match step {
+                Step::Stop => {
+                    way.stopped = true;
+                    command(definition.restore.stop.as_ref(), &work, ctx).await
+                }
+                Step::Files | Step::Databases | Step::Config => {
+                    let (now, later) = items.into_iter().partition(|item| step.takes(item.kind()));
+                    items = later;
+                    put_all_back(now, &work, &git, step.name(), ctx, &mut report).await
+                }
+                Step::Place => {
+                    let work = work.clone();
+                    blocking(move || destination::take_place(&work)).await
+                }
+                Step::Start => {
+                    let outcome = command(definition.restore.start.as_ref(), &work, ctx).await;
+                    way.stopped = false;
+                    outcome
+                }
+                Step::Health => application::look(definition, &work.scratch, ctx).await,
+            };
+            way.end(step, outcome).await?;
         }
-
-        way.begin("restore:start", "Application started");
-        match &definition.restore.start {
-            Some(command) => {
-                let outcome = application::run(command, &work.scratch, &ctx.cancel).await;
-                way.stopped = false;
-                way.end("restore:start", "Application started", outcome).await?;
-            }
-            None => way.skip("restore:start", "Application started", "the definition has no `restore.start`"),
+        report.next = next(&work, &report);
+        for line in report.kept.iter_mut().chain(&mut report.warnings) {
+            *line = destination::shown(&work, line);
         }
-        way.begin("restore:health", "Health checks passed");
-        let plan = &definition.restore;
-        if plan.after.is_empty() && plan.health.is_empty() {
-            way.skip("restore:health", "Health checks passed", "the definition has none");
-        } else {
-            let outcome = application::look(definition, &work.scratch, ctx).await;
-            way.end("restore:health", "Health checks passed", outcome).await?;
-        }
-        report.next = next(definition, &report);
-        ctx.step("restore:complete", "Restore complete", StepState::Done, None, report.address.clone());
+        ctx.step(COMPLETE.0, COMPLETE.1, StepState::Done, None, report.address.clone());
         Ok(report)
+    }
+}
+
+async fn command(command: Option<&Vec<String>>, work: &RestoreWork, ctx: &Context) -> Result<String, Failure> {
+    match command {
+        Some(command) => application::run(command, &work.scratch, &ctx.cancel).await,
+        None => Ok(String::new()),
     }
 }
 
@@ -219,6 +320,7 @@ async fn put_all_back(
     report: &mut RestoreReport,
 ) -> Result<String, Failure> {
     let (files, bytes) = (report.files, report.bytes);
+    destination::begin(work)?;
     for item in items {
         let name = item.name().to_string();
         item.put_back(work, git, step, ctx, report).await.map_err(|failure| match failure {
@@ -234,70 +336,6 @@ async fn put_all_back(
     })
 }
 
-/// Where a restore stands, so that a failure can say it and start the application again.
-struct Way<'a> {
-    ctx: &'a Context,
-    work: &'a RestoreWork,
-    stopped: bool,
-    done: Vec<&'static str>,
-}
-
-impl Way<'_> {
-    fn begin(&self, step: &str, title: &str) {
-        self.ctx.step(step, title, StepState::Started, None, None);
-    }
-
-    fn skip(&self, step: &str, title: &str, why: &str) {
-        self.ctx.step(step, title, StepState::Skipped, None, Some(why.to_owned()));
-    }
-
-    async fn end(
-        &mut self,
-        step: &'static str,
-        title: &'static str,
-        outcome: Result<String, Failure>,
-    ) -> Result<(), RestoreError> {
-        let cancelled = self.ctx.cancel.is_cancelled();
-        let message = match outcome {
-            Ok(detail) if !cancelled || step == "restore:health" => {
-                self.ctx.step(step, title, StepState::Done, None, Some(detail).filter(|detail| !detail.is_empty()));
-                self.done.push(title);
-                return Ok(());
-            }
-            Ok(_) => {
-                self.done.push(title);
-                "cancelled after this step".to_owned()
-            }
-            Err(failure) => failure.to_string(),
-        };
-        self.ctx.step(step, title, StepState::Failed, None, Some(message.clone()));
-        let mut state = match self.done.as_slice() {
-            [] => "Nothing was put back".to_owned(),
-            done => format!("Done so far: {}", done.join(", ").to_lowercase()),
-        };
-        if self.stopped {
-            state.push_str(&self.start_again().await);
-        }
-        state.push_str(". It can be run again");
-        if cancelled {
-            return Err(RestoreError::Cancelled { state });
-        }
-        Err(RestoreError::Step { step: step.to_owned(), message, state })
-    }
-
-    async fn start_again(&self) -> String {
-        let Some(command) = &self.work.definition.restore.start else {
-            return "; the application was stopped and the definition has no `restore.start`: start it by hand"
-                .to_owned();
-        };
-        // The run may be cancelled; the application is started all the same.
-        match application::run(command, &self.work.scratch, &Cancel::new()).await {
-            Ok(_) => "; the application was started again".to_owned(),
-            Err(failure) => format!("; the application was stopped and could not be started again ({failure})"),
-        }
-    }
-}
-
 fn address(definition: &Definition) -> Option<String> {
     let app = definition.app.as_ref()?;
     match (&app.hostname, app.port) {
@@ -308,12 +346,19 @@ fn address(definition: &Definition) -> Option<String> {
     }
 }
 
-fn next(definition: &Definition, report: &RestoreReport) -> Vec<String> {
+fn next(work: &RestoreWork, report: &RestoreReport) -> Vec<String> {
+    let definition = &work.definition;
     let mut next = Vec::new();
-    if definition.restore.start.is_none() {
-        next.push(format!("start `{}`", definition.environment));
+    match &work.destination {
+        Destination::Folder(folder) => return vec![format!("ls -la {}", folder.display())],
+        Destination::Database { .. } => {}
+        Destination::Definition => {
+            if definition.restore.start.is_none() {
+                next.push(format!("start `{}`", definition.environment));
+            }
+            next.push(format!("holdfast env status {}/{}", definition.project, definition.environment));
+        }
     }
-    next.push(format!("holdfast env status {}/{}", definition.project, definition.environment));
     if !report.kept.is_empty() {
         next.push("look at what was kept, and remove it when it is not needed any more".to_owned());
     }

@@ -7,6 +7,7 @@ use holdfast_app::{
 };
 use holdfast_model::{
     manifest::Manifest,
+    plan::RestorePlan,
     request::{CreateCheckpoint, RestoreCheckpoint},
     view::{Overview, ProjectView, RunView, VaultView},
 };
@@ -94,6 +95,10 @@ impl Backend for CallerBackend {
 
     async fn restore(&self, id: &str, request: RestoreCheckpoint) -> Result<RunView, AppError> {
         Ok(self.actions.restore(&self.caller, id, request).await?)
+    }
+
+    async fn restore_plan(&self, id: &str, request: RestoreCheckpoint) -> Result<RestorePlan, AppError> {
+        Ok(self.actions.restore_plan(&self.caller, id, request).await?)
     }
 
     async fn cancel(&self, run: &str) -> Result<(), AppError> {

@@ -2,7 +2,7 @@
 
 use holdfast_model::{
     id::CheckpointId,
-    request::{CreateCheckpoint, RestoreCheckpoint},
+    request::CreateCheckpoint,
     state::{RunKind, Trigger},
     view::{CheckpointList, CheckpointView, RunView},
 };
@@ -114,25 +114,6 @@ impl Actions {
         self.work_on(caller, RunKind::Drill, text).await
     }
 
-    /// Asks for a restore to the environment that it was taken from.
-    ///
-    /// # Errors
-    /// When there is no such checkpoint, or the request names components that it does not have.
-    pub async fn restore(
-        &self,
-        caller: &Caller,
-        text: &str,
-        request: RestoreCheckpoint,
-    ) -> Result<RunView, ActionError> {
-        let row = self.store().find_checkpoint(text).await?;
-        refuse_unconfirmed(&self.store().environment(&row.environment.id).await?)?;
-        let view = self.store().checkpoint_view(&row.id).await?;
-        let known: Vec<_> = view.components.iter().map(|c| (c.name.clone(), c.kind)).collect();
-        check_selection(&known, &request.components, &[])?;
-        let request = serde_json::to_value(&request).map_err(ActionError::internal)?;
-        self.enqueue(of(caller, RunKind::Restore, row, request)).await
-    }
-
     /// Deletes a checkpoint, if the rules allow it.
     ///
     /// # Errors
@@ -180,7 +161,7 @@ impl Actions {
 }
 
 /// A definition that came from a vault names paths, databases and commands that nobody on this host has looked at yet.
-fn refuse_unconfirmed(environment: &EnvironmentRow) -> Result<(), ActionError> {
+pub(super) fn refuse_unconfirmed(environment: &EnvironmentRow) -> Result<(), ActionError> {
     if !environment.to_confirm {
         return Ok(());
     }

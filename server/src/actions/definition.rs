@@ -8,6 +8,7 @@ use holdfast_model::{
 };
 use url::Url;
 
+use super::ActionError;
 use crate::{
     config::Settings,
     store::{AppliedComponent, AppliedView},
@@ -73,6 +74,23 @@ pub(super) fn our_own(definition: &Definition, settings: &Settings) -> Vec<Fault
         }
     }
     faults
+}
+
+/// Why a path may not be written to; none where it may.
+pub(super) fn place_fault(at: &str, path: &Path, settings: &Settings, owns_host: bool) -> Option<ActionError> {
+    let own = [&settings.data_dir, &settings.scratch_dir, &settings.key_file].map(|path| real(path));
+    let place = real(path);
+    if own.iter().any(|own| place.starts_with(own)) {
+        let why = format!("{at}: `{}` belongs to Holdfast itself; name another path", path.display());
+        return Some(ActionError::invalid(at, why));
+    }
+    if owns_host || settings.allow_paths.iter().any(|folder| place.starts_with(real(folder))) {
+        return None;
+    }
+    Some(ActionError::Forbidden(format!(
+        "{at}: `{}` lies outside allow_paths of holdfast.toml; add its folder there, or ask with the host's own credential",
+        path.display()
+    )))
 }
 
 /// What may be shown of a definition; no secret is in it.

@@ -150,7 +150,8 @@ impl Actions {
         read(&value)
     }
 
-    fn check(&self, caller: &Caller, definition: &Definition) -> Result<(), ActionError> {
+    /// What this caller may name at all.
+    pub(super) fn check(&self, caller: &Caller, definition: &Definition) -> Result<(), ActionError> {
         let mistakes = definition.mistakes().into_iter().map(|m| Fault { at: m.at, message: m.message });
         let faults: Vec<Fault> = mistakes.chain(our_own(definition, self.settings())).collect();
         if let Some(first) = faults.first() {
@@ -195,7 +196,7 @@ impl Actions {
 }
 
 /// Reads a definition and names the place of the first mistake, such as `components[2].kind`.
-fn read(value: &serde_json::Value) -> Result<Definition, ActionError> {
+pub(super) fn read(value: &serde_json::Value) -> Result<Definition, ActionError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let at = error.path().to_string();
         let at = if at == "." { "definition".to_owned() } else { at };

@@ -120,6 +120,7 @@ impl From<DeskError> for ActionError {
             DeskError::Vaults(error) => error.into(),
             DeskError::NoSuchPath(_) => Self::NotFound(error.to_string()),
             DeskError::NotAFile(_) => Self::invalid("path", error.to_string()),
+            DeskError::Unfit(message) => Self::Unprocessable { message, errors: Vec::new() },
         }
     }
 }

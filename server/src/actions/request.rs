@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use holdfast_model::{
     name::Name,
     problem::Fault,
-    request::CreateCheckpoint,
+    request::{CreateCheckpoint, RestoreCheckpoint},
     state::{ComponentType, Kind, selects},
 };
 
@@ -45,6 +45,41 @@ pub(super) fn check_create(request: &CreateCheckpoint) -> Result<(), ActionError
         faults.line(&format!("exclude[{index}]"), pattern, VALUE, false);
     }
     faults.metadata(&request.metadata);
+    faults.into_result()
+}
+
+/// Checks what of a restore does not depend on the checkpoint, and reports all of it at once.
+pub(super) fn check_restore(request: &RestoreCheckpoint) -> Result<(), ActionError> {
+    let mut faults = Faults::default();
+    let ways =
+        [("to", request.to.is_some()), ("to_dir", request.to_dir.is_some()), ("to_url", request.to_url.is_some())];
+    let given: Vec<&str> = ways.into_iter().filter(|(_, given)| *given).map(|(way, _)| way).collect();
+    if given.len() > 1 {
+        faults.say(given[1], format!("it goes to one place, and `{}` is given too; leave one out", given[0]));
+    }
+    if request.to.is_none() && !request.map.is_empty() {
+        faults.say("map", "is a mapping into another environment; say which with `to`, or leave it out");
+    }
+    if request.to_url.is_none() && request.replace_database {
+        faults.say("replace_database", "is about the database of `to_url`; leave it out");
+    }
+    if let Some(folder) = &request.to_dir
+        && !folder.is_absolute()
+    {
+        faults.say("to_dir", format!("`{}` is relative; give an absolute path", folder.display()));
+    }
+    if request.to.as_deref().is_some_and(|to| to.trim().is_empty()) {
+        faults.say("to", "is empty; name an environment, or leave it out");
+    }
+    if request.paths.len() > MANY {
+        faults.say("paths", format!("has {} entries; at most {MANY} are taken", request.paths.len()));
+    }
+    for (index, pattern) in request.paths.iter().enumerate() {
+        faults.line(&format!("paths[{index}]"), pattern, VALUE, false);
+    }
+    if !request.paths.is_empty() && request.paths.iter().all(|pattern| pattern.starts_with('!')) {
+        faults.say("paths", "only takes away; name what is wanted, too");
+    }
     faults.into_result()
 }
 

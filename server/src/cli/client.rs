@@ -5,6 +5,7 @@ use std::time::Duration;
 use holdfast_model::{
     id::RunId,
     name::Name,
+    plan::RestorePlan,
     problem::Problem,
     request::{
         AddVault, AdoptVault, CheckVault, CopyCatalogue, CopyVault, CreateCheckpoint, PruneVault, RepairVault,
@@ -148,6 +149,11 @@ impl Client {
     /// `POST /v1/checkpoints/{id}/restore`.
     pub async fn restore(&self, id: &str, request: &RestoreCheckpoint) -> Result<RunView, Failure> {
         self.read(self.http.post(self.url(&["checkpoints", id, "restore"])?).json(request)).await
+    }
+
+    /// `POST /v1/checkpoints/{id}/restore/plan`.
+    pub async fn restore_plan(&self, id: &str, request: &RestoreCheckpoint) -> Result<RestorePlan, Failure> {
+        self.read(self.http.post(self.url(&["checkpoints", id, "restore", "plan"])?).json(request)).await
     }
 
     /// `GET /v1/checkpoints/{id}/content/{path}`: the bytes of one file, as they come.

@@ -80,6 +80,7 @@ impl Table {
         table.add(&post, "/v1/checkpoints/{id}/verify", Bearer, v1::verify);
         table.add(&post, "/v1/checkpoints/{id}/drill", Bearer, v1::drill);
         table.add(&post, "/v1/checkpoints/{id}/restore", HostCredential, v1::restore);
+        table.add(&post, "/v1/checkpoints/{id}/restore/plan", HostCredential, v1::restore_plan);
         table.add(&get, "/v1/checkpoints/{id}/manifest", Bearer, v1::manifest);
         table.add(&get, "/v1/checkpoints/{id}/content/{*path}", HostCredential, v1::content);
         table.add(&get, "/v1/runs", Bearer, v1::runs);

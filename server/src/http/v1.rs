@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use holdfast_model::{
+    plan::RestorePlan,
     request::{
         AddVault, AdoptVault, CheckVault, CopyCatalogue, CopyVault, CreateCheckpoint, PruneVault, RepairVault,
         RestoreCheckpoint,
@@ -129,6 +130,15 @@ pub(super) async fn restore(
     Json(request): Json<RestoreCheckpoint>,
 ) -> Accepted {
     Ok((StatusCode::ACCEPTED, axum::Json(web.actions().restore(&caller, &id, request).await?)))
+}
+
+pub(super) async fn restore_plan(
+    State(web): State<Web>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(request): Json<RestoreCheckpoint>,
+) -> Answer<RestorePlan> {
+    Ok(axum::Json(web.actions().restore_plan(&caller, &id, request).await?))
 }
 
 pub(super) async fn manifest(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, ApiError> {

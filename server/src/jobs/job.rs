@@ -200,13 +200,9 @@ impl Job {
         self.hold.ctx.log(level, None, message);
     }
 
-    /// What is never captured and never written by a restore: our own folders, and every vault on this host.
+    /// What is never captured and never written by a restore.
     pub(crate) async fn forbidden(&self) -> Result<Vec<PathBuf>, JobError> {
-        let settings = self.desk.settings();
-        let mut own = vec![settings.data_dir.clone(), settings.scratch.clone()];
-        let vaults = self.desk.store().vaults().await?;
-        own.extend(vaults.into_iter().map(|vault| PathBuf::from(vault.location)).filter(|place| place.is_absolute()));
-        Ok(own)
+        Ok(self.desk.forbidden().await?)
     }
 }
 

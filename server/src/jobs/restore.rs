@@ -1,17 +1,18 @@
 //! Restore: everything is checked, a safety checkpoint is taken, then the engine puts things back.
 
-use holdfast_engine::{RestoreReport, RestoreWork, Validated, restore::validate};
+use holdfast_engine::{
+    Destination, RestoreReport, Validated,
+    restore::{sweep_folder, validate},
+};
 use holdfast_model::{
     event::{Level, StepState},
-    manifest::Manifest,
     name::Name,
     request::{CreateCheckpoint, RestoreCheckpoint},
     size,
-    state::{Kind, RunKind, RunState, Trigger},
+    state::{RunKind, RunState, Trigger},
 };
 
 use super::{
-    choose::choose,
     create,
     hold::{Hold, Why},
     job::{Ending, Job, JobError, Scratch},
@@ -19,33 +20,48 @@ use super::{
 };
 use crate::store::{CheckpointRow, NewRun, On};
 
+mod plan;
+pub(crate) mod request;
+mod work;
+pub(crate) use work::Goal;
+use work::{compose, destination};
+
 const SAFETY: &str = "restore:safety";
 
 /// A restore run, whole.
 pub(crate) async fn restore(job: &Job) -> Result<Ending, JobError> {
+    let request = request::read(job.desk.key(), job.claim.run.request.clone());
+    let request = request.map_err(|error| JobError::Failed(error.to_string()))?;
     if job.claim.attempt > 1 {
+        if let Some(folder) = &request.to_dir {
+            sweep_folder(folder, job.claim.id());
+        }
         return Err(JobError::Failed(
             "the server stopped during this restore; what it had replaced is kept, and the restore can be run again"
                 .into(),
         ));
     }
-    let request: RestoreCheckpoint = job.request()?;
     let store = job.desk.store();
     let id = job.claim.run.view.checkpoint.clone();
     let id = id.ok_or_else(|| JobError::Failed("the run names no checkpoint".into()))?;
     let row = store.checkpoint(&id).await?;
-    let manifest = store.manifest(&id).await?;
-    let known: Vec<(Name, Kind)> = manifest.components.iter().map(|c| (c.name.clone(), c.kind)).collect();
-    let chosen = choose(&known, &request.components, &[]).map_err(JobError::Failed)?;
-    let work = work(job, &request, &row, manifest, chosen.clone()).await?;
+    let goal = Goal::applied(&job.desk, job.environment()?).await?;
+    let (work, warnings) =
+        compose(&job.desk, &row, &request, &goal, job.claim.id().clone(), job.scratch.path()).await?;
+    for warning in &warnings {
+        job.log(Level::Warning, warning.clone());
+    }
+    let chosen = work.components.clone();
     let validated = validate(work, job.desk.tools(), &job.hold.ctx).await?;
-    if request.backup {
-        safety(job, &row, &validated, &chosen).await?;
-    } else {
-        let ctx = &job.hold.ctx;
-        ctx.step(SAFETY, "Safety checkpoint", StepState::Skipped, None, Some("switched off".into()));
-        for line in validated.would_lose() {
-            job.log(Level::Warning, format!("no copy is kept of: {line}"));
+    match safety_is_taken(&request, goal.is_own(&row), validated.stands()) {
+        Ok(()) => safety(job, &row, &validated, &chosen).await?,
+        Err(why) => {
+            let ctx = &job.hold.ctx;
+            ctx.step(SAFETY, "Safety checkpoint", StepState::Skipped, None, Some(why));
+            let lost = if request.backup { Vec::new() } else { validated.would_lose() };
+            for line in lost {
+                job.log(Level::Warning, format!("no copy is kept of: {line}"));
+            }
         }
     }
     job.hold.ctx.cancel.check().map_err(|_| untouched())?;
@@ -55,29 +71,15 @@ pub(crate) async fn restore(job: &Job) -> Result<Ending, JobError> {
     Ok(told(job, &report))
 }
 
-async fn work(
-    job: &Job,
-    request: &RestoreCheckpoint,
-    row: &CheckpointRow,
-    manifest: Manifest,
-    components: Vec<Name>,
-) -> Result<RestoreWork, JobError> {
-    let copy = job.desk.store().copy_to_read(&row.id).await?;
-    if copy.vault != row.vault {
-        job.log(Level::Warning, format!("the first copy is damaged; this one is read: {}", copy.view.repository));
-    }
-    Ok(RestoreWork {
-        vault: job.desk.vaults().get(&copy.vault).await?.vault,
-        root: copy.tree.parse().map_err(|_| JobError::Failed(format!("`{}` is not the id of a tree", copy.tree)))?,
-        manifest,
-        definition: job.applied().await?.definition,
-        components,
-        run: job.claim.id().clone(),
-        forbidden: job.forbidden().await?,
-        safety_sealed: request.backup,
-        scratch: job.scratch.path(),
-        allow: job.desk.settings().allow.clone(),
-    })
+/// Whether a safety checkpoint comes first; else why not.
+fn safety_is_taken(request: &RestoreCheckpoint, own: bool, stands: bool) -> Result<(), String> {
+    let why = match destination(request) {
+        Destination::Folder(_) | Destination::Database { .. } => "nothing of the application is touched",
+        Destination::Definition if !request.backup => "switched off",
+        Destination::Definition if !own && !stands => "nothing stands there yet",
+        Destination::Definition => return Ok(()),
+    };
+    Err(why.to_owned())
 }
 
 /// Takes a safety checkpoint of everything that can still be read. What cannot be, and would be lost, stops the
@@ -185,6 +187,9 @@ async fn part(job: &Job, row: &CheckpointRow) -> Result<create::Made, JobError> 
 fn told(job: &Job, report: &RestoreReport) -> Ending {
     for warning in &report.warnings {
         job.log(Level::Warning, warning.clone());
+    }
+    for matched in &report.matched {
+        job.log(Level::Info, format!("matched: {matched}"));
     }
     for kept in &report.kept {
         job.log(Level::Info, format!("kept: {kept}"));

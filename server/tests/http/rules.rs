@@ -96,6 +96,7 @@ async fn what_is_open_and_what_is_the_hosts_is_written_down_here_too() {
             "POST /v1/environments/{env}/confirmation",
             "DELETE /v1/checkpoints/{id}",
             "POST /v1/checkpoints/{id}/restore",
+            "POST /v1/checkpoints/{id}/restore/plan",
             "GET /v1/checkpoints/{id}/content/{*path}",
             "POST /v1/vaults",
             "POST /v1/vaults/{project}",

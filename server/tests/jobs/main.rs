@@ -8,6 +8,7 @@ mod house;
 mod catalogue;
 mod create;
 mod damage;
+mod elsewhere;
 mod facts;
 mod prune;
 mod recovery;

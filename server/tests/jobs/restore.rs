@@ -65,7 +65,9 @@ async fn a_bad_migration_is_undone_and_can_be_had_back() {
     assert_eq!(house.leftovers(), Vec::<std::path::PathBuf>::new());
 
     // The bad state is not lost either.
-    let back = house.restore(&safety.id, RestoreCheckpoint { components: vec!["search".into()], backup: true }).await;
+    let back = house
+        .restore(&safety.id, RestoreCheckpoint { components: vec!["search".into()], ..RestoreCheckpoint::default() })
+        .await;
     assert!(matches!(back.state, RunState::Succeeded | RunState::Warning), "{:?}", back.message);
     assert_eq!(words(&house), 10);
 }
@@ -75,7 +77,12 @@ async fn without_a_backup_it_says_what_is_not_kept() {
     let house = House::new().await;
     let id = house.back_up().await.id;
     migrate_badly(&house);
-    let run = house.restore(&id, RestoreCheckpoint { components: vec!["search".into()], backup: false }).await;
+    let run = house
+        .restore(
+            &id,
+            RestoreCheckpoint { components: vec!["search".into()], backup: false, ..RestoreCheckpoint::default() },
+        )
+        .await;
     assert!(matches!(run.state, RunState::Succeeded | RunState::Warning), "{:?}", run.message);
     assert_eq!(words(&house), 500);
     assert_eq!(std::fs::read(house.app().join("uploads/deep/7.txt")).unwrap(), b"overwritten", "it was not chosen");

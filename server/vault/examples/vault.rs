@@ -189,7 +189,7 @@ fn backup(vault: &Vault, sources: &[&str]) -> Result<(), Error> {
 
 fn restore(vault: &Vault, target: &Path) -> Result<(), Error> {
     let snapshot = vault.snapshots()?.pop().ok_or_else(|| Error::Refused("no snapshot".into()))?;
-    let restored = vault.restore(&snapshot.tree, target, RestoreOptions::default())?;
+    let restored = vault.restore(&snapshot.tree, target, RestoreOptions::faithful())?;
     println!("{} entries, {:.1} MB, {} problems", restored.files, restored.bytes as f64 / 1e6, restored.problems.len());
     for problem in restored.problems.iter().take(20) {
         println!("  {}", problem.what);

@@ -128,7 +128,7 @@ pub use password::Password;
 pub use prune::{PruneOptions, PruneReport, Stopped};
 pub use read::FileReader;
 pub use repair::{Broken, BrokenSnapshot, Mended, RepairOptions, RepairReport};
-pub use restore::{Existing, RestoreOptions, Restored};
+pub use restore::{Choice, Existing, RestoreOptions, Restored, Wanted};
 pub use retain::Retained;
 pub use snapshot::{Snapshot, SnapshotDraft};
 pub use vault::{Stats, Vault, VaultOptions};

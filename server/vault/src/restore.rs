@@ -30,8 +30,13 @@ use trash::Trash;
 pub struct RestoreOptions {
     /// What to do with what stands in the target.
     pub existing: Existing,
+    /// Which entries of the tree are wanted; all where it is none.
+    pub only: Option<Choice>,
     /// Set owner and group, where we are root.
     pub ownership: bool,
+    /// Make devices, and give files their set-uid and set-gid bits and capabilities: whoever can write to the vault
+    /// could otherwise get more on this host than the files say.
+    pub privileged: bool,
     /// Stops it between two blobs.
     pub cancel: Cancel,
     /// Counts restored files and bytes.
@@ -40,8 +45,36 @@ pub struct RestoreOptions {
 
 impl Default for RestoreOptions {
     fn default() -> RestoreOptions {
-        RestoreOptions { existing: Existing::Refuse, ownership: true, cancel: Cancel::new(), meter: Meter::new() }
+        RestoreOptions {
+            existing: Existing::Refuse,
+            only: None,
+            ownership: true,
+            privileged: false,
+            cancel: Cancel::new(),
+            meter: Meter::new(),
+        }
     }
+}
+
+impl RestoreOptions {
+    /// Everything as it was, devices and set-uid bits too: for a vault that is trusted as the disk is.
+    pub fn faithful() -> RestoreOptions {
+        RestoreOptions { privileged: true, ..RestoreOptions::default() }
+    }
+}
+
+/// Says of a path relative to the target, and whether it is a directory, whether a restore wants it.
+pub type Choice = Arc<dyn Fn(&Path, bool) -> Wanted + Send + Sync>;
+
+/// What a restore does with an entry of the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// It is put back; of a directory that is the directory itself, and each entry of it is asked for in its turn.
+    Yes,
+    /// A directory that is only passed through: one that stands there stays as it is, one that does not is made.
+    Through,
+    /// It is no part of this restore, and what stands there stays.
+    No,
 }
 
 /// What to do with what stands in the target.
@@ -71,6 +104,8 @@ pub struct Restored {
     pub trashed: Vec<PathBuf>,
     /// What could not be restored, entry by entry.
     pub problems: Vec<Problem>,
+    /// What was left out because it was not asked for: devices, and what would let files do more than others.
+    pub withheld: Vec<Problem>,
 }
 
 /// What all workers of a restore share.
@@ -85,6 +120,7 @@ struct Job<'a> {
     bytes: AtomicU64,
     unchanged: AtomicU64,
     problems: Mutex<Vec<Problem>>,
+    withheld: Mutex<Vec<Problem>>,
     /// Files of the plan that get their times when they are on the disk.
     late: Mutex<Vec<usize>>,
     /// What ends all of it.
@@ -94,6 +130,23 @@ struct Job<'a> {
 impl Job<'_> {
     fn problem(&self, problem: Problem) {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    }
+
+    fn withhold(&self, path: &Path, what: &str) {
+        let problem = Problem::new(format!("{}: {what}", path.display())).path(path);
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    }
+
+    fn wants(&self, path: &Path, is_dir: bool) -> Wanted {
+        match self.options.only.as_ref().map_or(Wanted::Yes, |only| only(path, is_dir)) {
+            Wanted::Through if !is_dir => Wanted::No,
+            wanted => wanted,
+        }
+    }
+
+    /// Whether a directory of the tree is wanted as such, and not for a part of it.
+    fn wants_all_of(&self, dir: &Path) -> bool {
+        self.options.only.is_none() || !dir.as_os_str().is_empty() && self.wants(dir, true) == Wanted::Yes
     }
 
     /// Takes an error of one entry: a full disk ends everything, all else is a problem of that entry.
@@ -181,6 +234,7 @@ pub(crate) fn run(
         bytes: AtomicU64::new(0),
         unchanged: AtomicU64::new(0),
         problems: Mutex::default(),
+        withheld: Mutex::default(),
         late: Mutex::default(),
         error: Mutex::default(),
     };
@@ -191,6 +245,8 @@ pub(crate) fn run(
     metadata::finish_dirs(&job, &mut plan)?;
     let mut problems = job.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
     problems.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut withheld = job.withheld.into_inner().unwrap_or_else(PoisonError::into_inner);
+    withheld.sort_by(|a, b| a.path.cmp(&b.path));
     let trashed = job.trash.map(|trash| trash.into_inner().unwrap_or_else(PoisonError::into_inner).into_moved());
     Ok(Restored {
         files: job.files.into_inner(),
@@ -198,5 +254,6 @@ pub(crate) fn run(
         unchanged: job.unchanged.into_inner(),
         trashed: trashed.unwrap_or_default(),
         problems,
+        withheld,
     })
 }

@@ -49,7 +49,7 @@ fn cancelled_in_the_middle_nothing_is_published() {
     place.restic_accepts();
     // A restore stops too.
     let tree = vault.snapshot(&sealed.snapshot).unwrap().tree;
-    let options = RestoreOptions::default();
+    let options = RestoreOptions::faithful();
     options.cancel.cancel();
     assert!(matches!(vault.restore(&tree, &place.path("target"), options), Err(Error::Cancelled)));
 }
@@ -144,7 +144,7 @@ fn killed_at_any_moment() {
     backup(&vault, &source);
     for snapshot in vault.snapshots().unwrap() {
         let target = tempfile::tempdir().unwrap();
-        let restored = vault.restore(&snapshot.tree, target.path(), RestoreOptions::default()).unwrap();
+        let restored = vault.restore(&snapshot.tree, target.path(), RestoreOptions::faithful()).unwrap();
         assert!(restored.problems.is_empty());
     }
 }
@@ -175,12 +175,12 @@ fn a_full_disk_is_said_to_be_full_and_harms_nothing() {
     let snapshots = vault.snapshots().unwrap();
     assert_eq!(snapshots.len(), 1);
     let target = place.path("target");
-    let restored = vault.restore(&snapshots[0].tree, &target, RestoreOptions::default()).unwrap();
+    let restored = vault.restore(&snapshots[0].tree, &target, RestoreOptions::faithful()).unwrap();
     assert_eq!((restored.problems.len(), restored.bytes), (0, 2_000_000));
     // A restore into a full place says so as well.
     let mut filler = fs::File::create(small.join("filler")).unwrap();
     while std::io::Write::write_all(&mut filler, &[1; 64 << 10]).is_ok() {}
-    let into_full = vault.restore(&snapshots[0].tree, &small.join("target"), RestoreOptions::default());
+    let into_full = vault.restore(&snapshots[0].tree, &small.join("target"), RestoreOptions::faithful());
     assert!(matches!(into_full, Err(Error::NoSpace { .. })), "{into_full:?}");
     fs::remove_dir_all(small.join("target")).unwrap();
     fs::remove_file(small.join("filler")).unwrap();

@@ -25,7 +25,7 @@ fn we_read_what_restic_wrote_and_it_what_we_add() {
     let theirs = vault.snapshots().unwrap().pop().unwrap();
     // `restic backup source` with a relative path puts `source` at the root; it takes no sockets.
     let target = place.path("ours");
-    let restored = vault.restore(&theirs.tree, &target, RestoreOptions::default()).unwrap();
+    let restored = vault.restore(&theirs.tree, &target, RestoreOptions::faithful()).unwrap();
     assert_eq!(restored.problems, []);
     assert_eq!(rsync_differences(&source, &target.join("source"), &["--exclude=/socket"]), "");
 

@@ -102,7 +102,7 @@ fn a_copy_is_whole_and_says_what_it_is_a_copy_of() {
         assert!(json.contains(&format!("\"original\": \"{}\"", here.id)), "{json}");
     }
     let target = place.path("restored");
-    let restored = to.restore(&to.snapshots().unwrap()[1].tree, &target, RestoreOptions::default()).unwrap();
+    let restored = to.restore(&to.snapshots().unwrap()[1].tree, &target, RestoreOptions::faithful()).unwrap();
     assert_eq!(restored.problems, []);
     assert_eq!(rsync_differences(&source, &target.join("source"), &[]), "");
 

@@ -75,7 +75,7 @@ fn a_damaged_pack_is_named_and_its_content_withheld() {
     assert!(!report.problems.is_empty());
 
     let target = place.path("target");
-    let restored = vault.restore(&archived.tree, &target, RestoreOptions::default()).unwrap();
+    let restored = vault.restore(&archived.tree, &target, RestoreOptions::faithful()).unwrap();
     assert_eq!(restored.problems.len(), 1);
     let node = vault.find(&archived.tree, Path::new("one")).unwrap();
     let error = std::io::copy(&mut vault.read(&node).unwrap(), &mut std::io::sink()).unwrap_err();

@@ -87,7 +87,7 @@ fn restores_as_promised(vault: &Vault, place: &Place, promised: &[(SnapshotId, S
     for (id, text) in promised {
         let target = place.path("restored");
         let snapshot = vault.snapshot(id).unwrap();
-        let restored = vault.restore(&snapshot.tree, &target, RestoreOptions::default()).unwrap();
+        let restored = vault.restore(&snapshot.tree, &target, RestoreOptions::faithful()).unwrap();
         assert_eq!(restored.problems, []);
         assert_eq!(&described(&target), text, "{id}");
         fs::remove_dir_all(&target).unwrap();
@@ -144,12 +144,12 @@ fn life_goes_on_in_them() {
         assert_eq!(report.packs_removed > 0, folder.to_string_lossy().ends_with("-pruned"), "{report:?}");
         restores_as_promised(&vault, &place, &kept);
         let source = place.path("source");
-        vault.restore(&vault.snapshot(&kept[0].0).unwrap().tree, &source, RestoreOptions::default()).unwrap();
+        vault.restore(&vault.snapshot(&kept[0].0).unwrap().tree, &source, RestoreOptions::faithful()).unwrap();
         let before = vault.stats().unwrap().stored_bytes;
         let (archived, sealed) = backup(&vault, &source);
         assert!(archived.stored < before / 4, "{} of {before}", archived.stored);
         let again = place.path("again");
-        vault.restore(&vault.snapshot(&sealed.snapshot).unwrap().tree, &again, RestoreOptions::default()).unwrap();
+        vault.restore(&vault.snapshot(&sealed.snapshot).unwrap().tree, &again, RestoreOptions::faithful()).unwrap();
         assert_eq!(described(&again.join("source")), kept[0].1);
         is_sound(&vault);
     }

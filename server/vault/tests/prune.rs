@@ -142,7 +142,7 @@ fn stock_restic_prunes_after_us_and_we_after_it() {
     place.restic_accepts();
     let target = place.path("target");
     let newest = vault.snapshots().unwrap().pop().unwrap();
-    assert_eq!(vault.restore(&newest.tree, &target, RestoreOptions::default()).unwrap().problems, []);
+    assert_eq!(vault.restore(&newest.tree, &target, RestoreOptions::faithful()).unwrap().problems, []);
     assert_eq!(rsync_differences(&source, &target.join("source"), &["--exclude=/socket"]), "");
     // Whoever was here, nothing is left over.
     let report = prune(&vault, &at_once());

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 fn replace(trash: &Path, keep: impl Fn(&Path, bool) -> bool + Send + Sync + 'static) -> RestoreOptions {
     let existing = Existing::Replace { trash: trash.to_owned(), keep: Arc::new(keep) };
-    RestoreOptions { existing, ..RestoreOptions::default() }
+    RestoreOptions { existing, ..RestoreOptions::faithful() }
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn a_target_that_is_not_empty_is_refused_unless_asked() {
     awkward(&source, false);
     let vault = place.vault();
     let (archived, _) = backup(&vault, &source);
-    let error = vault.restore(&archived.tree, &source, RestoreOptions::default()).unwrap_err();
+    let error = vault.restore(&archived.tree, &source, RestoreOptions::faithful()).unwrap_err();
     assert!(matches!(error, Error::TargetNotEmpty { .. }), "{error}");
 }
 
@@ -55,7 +55,7 @@ fn what_differs_or_is_new_goes_to_the_trash_and_what_is_kept_stays() {
     let vault = place.vault();
     let (archived, _) = backup(&vault, &source);
     let original = place.path("original");
-    vault.restore(&archived.tree, &original, RestoreOptions::default()).unwrap();
+    vault.restore(&archived.tree, &original, RestoreOptions::faithful()).unwrap();
 
     let at = |name: &str| source.join(name);
     fs::write(at("a/b/compressible"), "overwritten").unwrap();
@@ -155,7 +155,7 @@ fn names_that_lead_out_are_neither_written_nor_restored() {
     }
     // A tree by somebody else's hand, smuggled in as a file's content and then used as a tree, is not even found.
     let evil = br#"{"nodes":[{"name":"../evil","type":"file","uid":0,"gid":0,"content":[]}]}"#;
-    assert!(vault.restore(&Id::of(evil), &place.path("target"), RestoreOptions::default()).is_err());
+    assert!(vault.restore(&Id::of(evil), &place.path("target"), RestoreOptions::faithful()).is_err());
     assert!(!place.path("target").exists());
     let _ = writer.archive(&Source::new(place.path("vault")), &Meter::new()).unwrap();
 }

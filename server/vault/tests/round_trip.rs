@@ -22,7 +22,7 @@ fn an_awkward_tree_comes_back_identical() {
     let snapshot = vault.snapshot(&sealed.snapshot).unwrap();
 
     let ours = place.path("ours");
-    let restored = vault.restore(&snapshot.tree, &ours, RestoreOptions::default()).unwrap();
+    let restored = vault.restore(&snapshot.tree, &ours, RestoreOptions::faithful()).unwrap();
     assert_eq!(restored.problems, []);
     assert_eq!(rsync_differences(&source, &ours.join("source"), &[]), "");
     assert_eq!(restored.files, archived.files + archived.dirs + archived.others);

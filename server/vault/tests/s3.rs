@@ -78,7 +78,7 @@ fn an_awkward_tree_comes_back_from_a_bucket_by_us_and_by_restic() {
     let vault = Vault::open(backend(options_at("deep/round-trip")), &password(), options()).unwrap();
     let ours = place.path("ours");
     let tree = vault.snapshot(&sealed.snapshot).unwrap().tree;
-    let restored = vault.restore(&tree, &ours, RestoreOptions::default()).unwrap();
+    let restored = vault.restore(&tree, &ours, RestoreOptions::faithful()).unwrap();
     assert_eq!(restored.problems, []);
     assert_eq!(rsync_differences(&source, &ours.join("source"), &[]), "");
 
@@ -142,7 +142,7 @@ fn two_writers_at_once_seal_both() {
     assert_eq!(trees.len(), 2);
     for (number, tree) in trees.iter().enumerate() {
         let target = place.path(&format!("target-{number}"));
-        assert_eq!(vault.restore(tree, &target, RestoreOptions::default()).unwrap().bytes, 5 << 20);
+        assert_eq!(vault.restore(tree, &target, RestoreOptions::faithful()).unwrap().bytes, 5 << 20);
     }
     all_is_well(&vault);
     assert_eq!(backend(options_at("two")).list(FileKind::Lock).unwrap(), []);

@@ -38,7 +38,8 @@ pub(crate) fn put_back(document: &Document, target: Option<&Path>, trash: &Path)
     }
     let (Some(file), Some(target)) = (&document.file, target) else { return Ok(done) };
     let said = |error: std::io::Error| Failure::io(target, &error);
-    let (mode, uid, gid) = (file.mode, file.uid, file.gid);
+    // What the document says of a mode is data: an env file runs as nobody.
+    let (mode, uid, gid) = (file.mode & 0o777, file.uid, file.gid);
     if fs::read(target).is_ok_and(|now| now == file.content) {
         if facts_of(target).is_some_and(|(_, now, ..)| now != mode) {
             set_facts(target, mode, uid, gid).map_err(said)?;

@@ -51,7 +51,7 @@ impl Selection {
             (true, Some(folder), Some(name)) => (folder.to_path_buf(), Some(PathBuf::from(name))),
             _ => (own.clone(), None),
         };
-        let matcher = matcher(&root, path, patterns)?;
+        let matcher = matcher(&[&root, path], patterns)?;
         let mut relative = Vec::new();
         for place in forbidden {
             let place = real(place);
@@ -134,8 +134,13 @@ impl Selection {
     }
 }
 
-fn matcher(root: &Path, given: &Path, patterns: &[String]) -> Result<Gitignore, String> {
-    let mut builder = GitignoreBuilder::new(root);
+/// Reads patterns. `bases` are absolute paths that all mean the directory whose relative paths are matched, the
+/// directory itself first: a pattern that begins with one of them means what it says.
+///
+/// # Errors
+/// A pattern that is not one; the text names it.
+pub(crate) fn matcher(bases: &[&Path], patterns: &[String]) -> Result<Gitignore, String> {
+    let mut builder = GitignoreBuilder::new(bases.first().unwrap_or(&Path::new("/")));
     for pattern in patterns {
         let wrong = |why: &str| format!("the pattern `{pattern}` cannot be used: {why}");
         let (negation, body) = match pattern.strip_prefix('!') {
@@ -148,7 +153,7 @@ fn matcher(root: &Path, given: &Path, patterns: &[String]) -> Result<Gitignore, 
         if body.starts_with('#') {
             return Err(wrong("it reads as a comment; write `\\#`"));
         }
-        let anchored = [given, root].into_iter().find_map(|base| Path::new(body).strip_prefix(base).ok());
+        let anchored = bases.iter().find_map(|base| Path::new(body).strip_prefix(base).ok());
         let line = match anchored {
             Some(rest) if rest.as_os_str().is_empty() => {
                 return Err(wrong("it leaves out the whole component; leave out the component instead"));

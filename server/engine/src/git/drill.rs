@@ -107,8 +107,13 @@ pub(super) fn bring(
     cancel: &Cancel,
     meter: &Meter,
 ) -> Result<Option<String>, Failure> {
-    let options =
-        RestoreOptions { existing: Existing::Refuse, ownership: false, cancel: cancel.clone(), meter: meter.clone() };
+    let options = RestoreOptions {
+        existing: Existing::Refuse,
+        ownership: false,
+        cancel: cancel.clone(),
+        meter: meter.clone(),
+        ..RestoreOptions::default()
+    };
     match vault.restore(dir, target, options) {
         Ok(restored) => Ok(restored.problems.first().map(|problem| problem.what.clone())),
         Err(holdfast_vault::Error::Damaged { what }) => Ok(Some(what)),

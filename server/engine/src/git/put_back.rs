@@ -28,7 +28,7 @@ mod work_tree;
 use work_tree::{check_out, set_aside, write_index};
 
 /// Everything that is ours and that a restore never deletes.
-const OURS: &str = "refs/holdfast/";
+pub(super) const OURS: &str = "refs/holdfast/";
 
 /// What a restore of a repository needs to know.
 pub(crate) struct Before<'a> {
@@ -203,6 +203,7 @@ fn find_or_make(before: &Before<'_>, mirror: &Path, done: &mut GitRestored) -> R
         ownership: true,
         cancel: before.cancel.clone(),
         meter: before.meter.clone(),
+        ..RestoreOptions::default()
     };
     let restored = before.vault.restore(&tree, &git_dir, options)?;
     if let Some(problem) = restored.problems.first() {

@@ -1,5 +1,6 @@
 //! Restore: beside the old database, compared, then switched by two renames in one transaction. The old one is kept.
 
+mod plan;
 mod preflight;
 
 use std::{path::Path, time::Duration};
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::context::Context;
 
-pub use preflight::validate_restore;
+pub use preflight::{refuse_filled, validate_restore};
 
 /// How long sessions may take to end, in steps of 100 ms.
 const ENDING: u32 = 100;
@@ -37,6 +38,8 @@ pub struct PgRestore {
     superuser: bool,
     rights: Rights,
     warnings: Vec<String>,
+    /// Versions of the server and of the checkpoint's.
+    server: (String, String),
 }
 
 /// What a restore did.

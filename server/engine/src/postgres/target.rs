@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use holdfast_model::secret::Secret;
+use holdfast_model::{definition::Source, secret::Secret};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row,
     postgres::{PgConnectOptions, PgRow, PgSslMode},
@@ -10,7 +10,7 @@ use sqlx::{
 use url::Url;
 
 use super::PgError;
-use crate::command::Program;
+use crate::{command::Program, place};
 
 /// The parts of a URL that both sqlx and libpq know; applications add others, which are left out.
 const KNOWN: [(&str, &str); 6] = [
@@ -98,6 +98,33 @@ impl Target {
         }
     }
 
+    /// `user@host:port/database`: only what never holds a password.
+    pub(crate) fn address(&self) -> String {
+        let host = match self.options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => self.options.get_host().to_owned(),
+        };
+        format!("{}@{host}:{}/{}", self.user(), self.options.get_port(), self.database)
+    }
+
+    /// Whether both are the same database, as far as their addresses tell: this host has many names.
+    fn is(&self, other: &Self) -> bool {
+        let of = |target: &Self| (target.options.get_port(), target.database.clone());
+        if of(self) != of(other) {
+            return false;
+        }
+        let host = |target: &Self| target.options.get_host().to_lowercase();
+        let here = |host: &str| {
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        };
+        match (self.options.get_socket(), other.options.get_socket()) {
+            (Some(one), Some(two)) => place::real(one) == place::real(two),
+            (Some(_), None) => here(&host(other)),
+            (None, Some(_)) => here(&host(self)),
+            (None, None) => host(self) == host(other) || here(&host(self)) && here(&host(other)),
+        }
+    }
+
     /// Hands the connection to a PostgreSQL program by its environment.
     pub(crate) fn equip(&self, program: Program) -> Program {
         let host = match self.options.get_socket() {
@@ -156,6 +183,42 @@ impl Target {
             _ => PgError::Unreachable { place, why },
         }
     }
+}
+
+/// The address of the database, without its password, if two URLs name the same one.
+///
+/// # Errors
+/// [`PgError::BadUrl`].
+pub fn same_database(one: &Secret, other: &Secret) -> Result<Option<String>, PgError> {
+    let (one, other) = (Target::read(one)?, Target::read(other)?);
+    Ok(one.is(&other).then(|| one.address()))
+}
+
+/// A URL of another database of the same server, with the same user and password.
+///
+/// # Errors
+/// Where the URL cannot be read, or is none; the text never repeats it.
+pub fn database_of(source: &Source<Secret>, name: &str) -> Result<Secret, String> {
+    let url = crate::source::read(source)?;
+    Target::read(&url).map_err(|error| error.to_string())?;
+    let bad = || "the URL has no place for a database's name; give a URL instead".to_owned();
+    let mut url = Url::parse(url.expose().trim()).map_err(|_| bad())?;
+    let pairs = url.query_pairs().filter(|(key, _)| key != "dbname");
+    let kept: Vec<(String, String)> = pairs.map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
+    url.set_query(None);
+    for (key, value) in kept {
+        url.query_pairs_mut().append_pair(&key, &value);
+    }
+    url.path_segments_mut().map_err(|()| bad())?.clear().push(name);
+    Ok(Secret::new(url.into()))
+}
+
+/// The name of the database of a URL.
+///
+/// # Errors
+/// [`PgError::BadUrl`].
+pub fn name_of(url: &Secret) -> Result<String, PgError> {
+    Ok(Target::read(url)?.database)
 }
 
 fn percent_decoded(text: &str) -> String {

@@ -4,53 +4,101 @@ use std::{collections::BTreeMap, path::Path};
 
 use holdfast_model::{
     manifest::FORMAT,
+    plan::PlanSpace,
     size,
     state::{Kind, Proof},
 };
 
-use super::{RestoreWork, item::Item};
+use super::{RestoreWork, destination::shown, item::Item, overlap};
 use crate::{context::Context, place, tools::Tools};
 
-/// The items of the restore, or everything that is wrong.
-pub(super) async fn everything(work: &RestoreWork, tools: &Tools, ctx: &Context) -> Result<Vec<Item>, Vec<String>> {
-    let mut faults = Vec::new();
+/// Room for what a tool writes beside an archive.
+const MARGIN: u64 = 16_000_000;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Checked {
+    /// What can be put back.
+    pub items: Vec<Item>,
+    /// Everything that is wrong, a sentence each with its mend.
+    pub faults: Vec<String>,
+    /// Things to know.
+    pub warnings: Vec<String>,
+    /// Room, file system by file system.
+    pub space: Vec<PlanSpace>,
+}
+
+/// The items of the restore, and everything that is wrong.
+pub(super) async fn everything(work: &RestoreWork, tools: &Tools, ctx: &Context) -> Checked {
+    let mut found = Checked::default();
     if work.manifest.format > FORMAT {
         let format = work.manifest.format;
-        return Err(vec![format!(
-            "the manifest has format {format}; this version reads {FORMAT}: use a newer Holdfast"
-        )]);
+        found
+            .faults
+            .push(format!("the manifest has format {format}; this version reads {FORMAT}: use a newer Holdfast"));
+        return found;
     }
     if work.components.is_empty() {
-        faults.push("no component was chosen".to_owned());
+        found.faults.push("no component was chosen".to_owned());
     }
-    commands(work, &mut faults);
-    let mut items = Vec::new();
+    commands(work, &mut found.faults);
     for name in &work.components {
         if ctx.cancel.is_cancelled() {
-            return Err(vec![Proof::Unproven.to_string()]);
+            found.faults = vec![Proof::Unproven.to_string()];
+            return found;
         }
         let sealed = work.manifest.components.iter().find(|component| &component.name == name);
         let now = work.definition.component(name.as_str());
         match (sealed, now) {
-            (None, _) => {
-                faults.push(format!("component `{name}` is not in this checkpoint; choose among those that are"))
-            }
-            (_, None) => faults.push(format!(
-                "component `{name}` is not in the definition as it is applied now; apply one that has it"
+            (None, _) => found
+                .faults
+                .push(format!("component `{name}` is not in this checkpoint; choose among those that are")),
+            (_, None) => found.faults.push(format!(
+                "component `{name}` is not in the definition of {} as it is applied now; apply one that has it, or leave it out with --components",
+                work.definition.environment
             )),
-            (Some(sealed), Some(now)) if sealed.kind != now.kind() => faults.push(format!(
+            (Some(sealed), Some(now)) if sealed.kind != now.kind() => found.faults.push(format!(
                 "component `{name}` was sealed as `{}` and is defined as `{}` now; apply a definition of the old kind",
                 sealed.kind,
                 now.kind()
             )),
+            (Some(sealed), _) if !work.paths.is_empty() && sealed.kind != Kind::Files => found.faults.push(format!(
+                "component `{name}` is of kind `{}`, and paths are chosen in files alone; leave it out, or restore it whole",
+                sealed.kind
+            )),
             (Some(sealed), Some(now)) => match Item::check(work, sealed, now, tools, ctx).await {
-                Ok(item) => items.push(item),
-                Err(failure) => faults.push(format!("component `{name}`: {failure}")),
+                Ok(item) => {
+                    found.warnings.extend(item.warnings());
+                    found.items.push(item);
+                }
+                Err(failure) => found.faults.push(shown(work, &format!("component `{name}`: {failure}"))),
             },
         }
     }
-    room(work, &items, &mut faults);
-    if faults.is_empty() { Ok(items) } else { Err(faults) }
+    patterns(work, &mut found);
+    if !work.overlap {
+        let (faults, unknown) = overlap::look(work);
+        found.faults.extend(faults);
+        found.warnings.extend(unknown);
+    }
+    room(work, &mut found);
+    found
+}
+
+/// Who names a path means one that is there: each pattern must match in one of the components.
+fn patterns(work: &RestoreWork, found: &mut Checked) {
+    if found.items.is_empty() {
+        return;
+    }
+    for pattern in work.paths.iter().filter(|pattern| !pattern.starts_with('!')) {
+        if found.items.iter().all(|item| item.unmet().contains(pattern)) {
+            let names: Vec<String> = found.items.iter().map(|item| format!("`{}`", item.name())).collect();
+            found.faults.push(format!(
+                "the path `{pattern}` matches nothing in {} of this checkpoint; correct it, it is read as a pattern of `exclude` is",
+                names.join(", ")
+            ));
+        }
+    }
 }
 
 fn commands(work: &RestoreWork, faults: &mut Vec<String>) {
@@ -87,23 +135,29 @@ pub(crate) fn can_be_run(program: &str) -> bool {
 }
 
 /// What is written is added up by file system, because what is there stays beside it.
-fn room(work: &RestoreWork, items: &[Item], faults: &mut Vec<String>) {
+fn room(work: &RestoreWork, found: &mut Checked) {
     let mut needed: BTreeMap<u64, (u64, String)> = BTreeMap::new();
-    let scratch = items.iter().filter(|item| item.kind() == Kind::Git).map(|item| (work.scratch.clone(), item.size()));
-    for (place, bytes) in items.iter().filter_map(Item::writes).chain(scratch) {
+    let passing = found.items.iter().map(Item::passes_through).filter(|bytes| *bytes > 0);
+    let scratch = passing.map(|bytes| (work.scratch.clone(), bytes.saturating_add(MARGIN)));
+    for (place, bytes) in found.items.iter().filter_map(Item::writes).chain(scratch) {
         let Ok(device) = place::device(&place) else { continue };
         let entry = needed.entry(device).or_insert_with(|| (0, place.display().to_string()));
         entry.0 = entry.0.saturating_add(bytes);
     }
     for (bytes, place) in needed.into_values() {
         match place::free(Path::new(&place)) {
-            Ok(free) if free < bytes => faults.push(format!(
-                "the restore writes {} to the file system of {place} and {} are free; free some space",
-                size::display(bytes),
-                size::display(free)
-            )),
-            Ok(_) => {}
-            Err(error) => faults.push(format!("{place}: {error}")),
+            Ok(free) => {
+                let place = shown(work, &place);
+                if free < bytes {
+                    found.faults.push(format!(
+                        "the restore writes {} to the file system of {place} and {} are free; free some space",
+                        size::display(bytes),
+                        size::display(free)
+                    ));
+                }
+                found.space.push(PlanSpace { place, needed: bytes, free });
+            }
+            Err(error) => found.faults.push(format!("{place}: {error}")),
         }
     }
 }

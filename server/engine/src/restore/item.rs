@@ -1,34 +1,38 @@
-//! One component of a restore: checked, then put back.
+//! One component of a restore: checked, planned, then put back.
 
 use std::{
-    fs,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
 };
 
 use holdfast_model::{
     definition::{Component, Settings},
-    event::Level,
-    manifest::{Facts, ManifestComponent},
+    manifest::ManifestComponent,
     name::Name,
-    size,
     state::Kind,
 };
-use holdfast_vault::{Existing, Meter, Node, RestoreOptions, TreeId};
+use holdfast_vault::{Node, TreeId};
 
 use super::{
-    RestoreReport, RestoreWork,
-    difference::{self, Difference},
+    RestoreWork,
+    choice::Choice,
+    destination::Destination,
+    difference::{self, Difference, Rules},
 };
 use crate::{
     config,
-    context::{Context, now_and_then},
+    context::Context,
     failure::{Failure, blocking},
-    files::{LeftOut, Selection, TRASH, neighbours},
+    files::{LeftOut, neighbours},
     git, place, postgres, source, sqlite,
     tools::Tools,
 };
+
+mod files;
+mod plan;
+mod put_back;
+use files::Keep;
+pub(super) use plan::without_run;
 
 /// A checked component.
 pub(super) struct Item {
@@ -38,9 +42,9 @@ pub(super) struct Item {
 }
 
 enum Target {
-    Files { path: PathBuf, keep: Keep, difference: Difference },
-    Git { path: PathBuf, left_out: Vec<LeftOut> },
-    Config { file: Option<PathBuf> },
+    Files { path: PathBuf, keep: Keep, only: Option<Arc<Choice>>, difference: Difference },
+    Git { path: PathBuf, left_out: Vec<LeftOut>, refs: Box<git::RefChanges> },
+    Config { file: Option<PathBuf>, changes: config::Changes },
     Sqlite { path: PathBuf },
     Postgres(Box<postgres::PgRestore>),
 }
@@ -49,22 +53,9 @@ impl Target {
     fn path(&self) -> Option<&Path> {
         match self {
             Self::Files { path, .. } | Self::Git { path, .. } | Self::Sqlite { path } => Some(path),
-            Self::Config { file } => file.as_deref(),
+            Self::Config { file, .. } => file.as_deref(),
             Self::Postgres(_) => None,
         }
-    }
-}
-
-/// What stays as it is, whatever the tree says.
-#[derive(Clone)]
-struct Keep {
-    selection: Arc<Selection>,
-    skipped: Arc<[String]>,
-}
-
-impl Keep {
-    fn keeps(&self, relative: &Path, is_dir: bool) -> bool {
-        !self.selection.takes(relative, is_dir) || self.skipped.contains(&place::shown(relative))
     }
 }
 
@@ -80,14 +71,9 @@ impl Item {
         let node = blocking(move || Ok(vault.find(&root, Path::new(&at))?)).await?;
         let target = match &now.settings {
             Settings::Files { path, exclude } => {
-                let tree = tree(&node)?;
+                let (tree, keep) = (tree(&node)?, files::keep(work, sealed, now, path, exclude)?);
                 writable(path)?;
-                let keep = keep(work, sealed, now, path, exclude)?;
-                let (vault, root, also, cancel) =
-                    (work.vault.clone(), keep.selection.root().to_path_buf(), keep.clone(), ctx.cancel.clone());
-                let compare =
-                    move || difference::between(&vault, tree, &root, &|path, is_dir| also.keeps(path, is_dir), &cancel);
-                Target::Files { path: path.clone(), keep, difference: blocking(compare).await? }
+                check_files(work, sealed, path, tree, keep, ctx).await?
             }
             Settings::Git { path } => {
                 tree(&node)?;
@@ -100,18 +86,24 @@ impl Item {
                 }
                 let data = data.map(|path| LeftOut { path: path.clone(), why: String::new() });
                 let left_out = neighbours(&work.definition, now, path).into_iter().chain(data).collect();
-                Target::Git { path: path.clone(), left_out }
+                let (at, facts, program, cancel) =
+                    (path.clone(), sealed.facts.clone(), tools.git().to_path_buf(), ctx.cancel.clone());
+                let refs = blocking(move || git::ref_changes(&at, &facts, &program, &cancel)).await?;
+                Target::Git { path: path.clone(), left_out, refs: Box::new(refs) }
             }
             Settings::Config { file, .. } => {
                 if let Some(file) = file {
+                    refuse_own(work, file)?;
                     writable(file)?;
                 }
-                let (vault, sealed) = (work.vault.clone(), node.clone());
-                blocking(move || config::read(&vault, &sealed)).await?;
-                Target::Config { file: file.clone() }
+                let (vault, sealed, at) = (work.vault.clone(), node.clone(), file.clone());
+                let changes =
+                    blocking(move || Ok(config::changes(&config::read(&vault, &sealed)?, at.as_deref()))).await?;
+                Target::Config { file: file.clone(), changes }
             }
             Settings::Sqlite { path } => {
                 tree(&node)?;
+                refuse_own(work, path)?;
                 writable(path)?;
                 // Nobody but a stopped application has it closed; where none is stopped by us, it must be closed now.
                 if work.definition.restore.stop.is_none() {
@@ -123,8 +115,12 @@ impl Item {
             Settings::Postgres { url } => {
                 let url = source::read(url).map_err(Failure::Said)?;
                 let dir = tree(&node)?;
+                let said = |error: postgres::PgError| Failure::Said(error.to_string());
+                if matches!(work.destination, Destination::Database { replace: false, .. }) {
+                    postgres::refuse_filled(&url).await.map_err(said)?;
+                }
                 let restore = postgres::validate_restore(&work.vault, &dir, sealed, &url, &work.run, tools).await;
-                Target::Postgres(Box::new(restore.map_err(|error| Failure::Said(error.to_string()))?))
+                Target::Postgres(Box::new(restore.map_err(said)?))
             }
             Settings::Unsupported(kind) => {
                 return Err(Failure::Said(format!("kind `{kind}` cannot be put back by this version")));
@@ -141,10 +137,6 @@ impl Item {
         self.sealed.kind
     }
 
-    pub(super) const fn size(&self) -> u64 {
-        self.sealed.size
-    }
-
     /// Where it writes how many bytes on this host.
     pub(super) fn writes(&self) -> Option<(PathBuf, u64)> {
         match &self.target {
@@ -155,21 +147,54 @@ impl Item {
         }
     }
 
+    /// What it needs of the scratch folder meanwhile, in bytes.
+    pub(super) fn passes_through(&self) -> u64 {
+        match &self.target {
+            Target::Git { .. } => self.sealed.size,
+            Target::Postgres(restore) => restore.archive_size(),
+            Target::Files { .. } | Target::Config { .. } | Target::Sqlite { .. } => 0,
+        }
+    }
+
+    /// Patterns of the request that match nothing in it.
+    pub(super) fn unmet(&self) -> &[String] {
+        match &self.target {
+            Target::Files { only: Some(only), .. } => &only.unmet,
+            _ => &[],
+        }
+    }
+
+    /// Things to know beforehand.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        match &self.target {
+            Target::Postgres(restore) => restore.warnings().to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether something stands where it goes.
+    pub(super) fn stands(&self) -> bool {
+        match &self.target {
+            Target::Postgres(restore) => restore.existing_size().is_some(),
+            target => target.path().is_some_and(|path| path.symlink_metadata().is_ok()),
+        }
+    }
+
     /// What no checkpoint would hold; all of it is kept on this host, and only there.
     pub(super) fn would_lose(&self) -> Vec<String> {
         let name = &self.sealed.name;
         let since = self.sealed.instant;
         let since = format!("{} {:02}:{:02} UTC", since.date(), since.hour(), since.minute());
         match &self.target {
-            Target::Files { difference, .. } if difference.changed + difference.extra > 0 => vec![format!(
+            Target::Files { difference, .. } if difference.changed.count + difference.extra.count > 0 => vec![format!(
                 "`{name}`: {} changed and {} added files since {since}; they would be kept in a trash folder only",
-                difference.changed, difference.extra
+                difference.changed.count, difference.extra.count
             )],
             Target::Files { .. } => Vec::new(),
             Target::Git { path, .. } if path.exists() => vec![format!(
                 "`{name}`: commits, staged and uncommitted work since {since}; they would be kept in the repository only"
             )],
-            Target::Config { file: Some(file) } if file.exists() => vec![format!(
+            Target::Config { file: Some(file), .. } if file.exists() => vec![format!(
                 "`{name}`: changes of {} since {since}; the file would be kept in a trash folder only",
                 file.display()
             )],
@@ -181,107 +206,52 @@ impl Item {
             Target::Git { .. } | Target::Config { .. } | Target::Sqlite { .. } => Vec::new(),
         }
     }
+}
 
-    /// Puts it back and adds what was done to the report.
-    pub(super) async fn put_back(
-        self,
-        work: &RestoreWork,
-        program: &Path,
-        step: &str,
-        ctx: &Context,
-        report: &mut RestoreReport,
-    ) -> Result<(), Failure> {
-        let meter = Meter::new();
-        let name = self.sealed.name.clone();
-        let tables = Arc::new(AtomicU64::new(0));
-        let _sampler = now_and_then(ctx, step, Some(name.as_str()), meter.clone(), tables, Some(self.sealed.size));
-        ctx.log(Level::Info, Some(name.as_str()), format!("putting back {}", size::display(self.sealed.size)));
-        let scratch = work.scratch.join(format!("restore-{name}"));
-        let _ = fs::remove_dir_all(&scratch);
-        place::private_dir(&scratch).map_err(|error| Failure::io(&scratch, &error))?;
-        let (node, sealed) = (self.node, self.sealed);
-        let base = self.target.path().map(|path| trash_of_run(path, work));
-        let part = match self.target {
-            Target::Postgres(restore) => {
-                let restored = restore.carry_out(&scratch, ctx).await;
-                let restored = restored.map_err(|error| {
-                    if ctx.cancel.is_cancelled() { Failure::Cancelled } else { Failure::Said(error.to_string()) }
-                })?;
-                let kept = restored.kept_as.map(|(name, bytes)| format!("database {name} ({})", size::display(bytes)));
-                RestoreReport {
-                    bytes: restored.bytes,
-                    kept: kept.into_iter().collect(),
-                    warnings: restored.warnings,
-                    ..RestoreReport::default()
-                }
-            }
-            target => {
-                let (work, program, scratch, cancel) =
-                    (work.clone(), program.to_path_buf(), scratch.clone(), ctx.cancel.clone());
-                blocking(move || match target {
-                    Target::Files { path, keep, .. } => put_files(&work, &node, &path, keep, &sealed, &cancel, &meter),
-                    Target::Git { path, left_out } => {
-                        let restored = git::put_back(&git::Before {
-                            vault: &work.vault,
-                            dir: tree(&node)?,
-                            component: &sealed,
-                            target: &path,
-                            program: &program,
-                            scratch: &scratch,
-                            trash: &trash(&path, &work, &sealed.name),
-                            run: &work.run,
-                            left_out: &left_out,
-                            cancel: &cancel,
-                            meter: &meter,
-                        })?;
-                        Ok(RestoreReport {
-                            files: restored.files,
-                            kept: restored.kept,
-                            warnings: restored.warnings,
-                            ..RestoreReport::default()
-                        })
-                    }
-                    Target::Config { file } => {
-                        let document = config::read(&work.vault, &node)?;
-                        let folder = file.as_ref().map(|file| trash(file, &work, &sealed.name)).unwrap_or_default();
-                        let done = config::put_back(&document, file.as_deref(), &folder)?;
-                        Ok(RestoreReport {
-                            files: u64::from(done.bytes > 0),
-                            bytes: done.bytes,
-                            kept: done.kept.iter().map(|kept| format!("the file {}", kept.display())).collect(),
-                            warnings: done.warnings,
-                            ..RestoreReport::default()
-                        })
-                    }
-                    Target::Sqlite { path } => {
-                        let image = work.vault.find(&tree(&node)?, Path::new(sqlite::IMAGE))?;
-                        let folder = trash(&path, &work, &sealed.name);
-                        let (bytes, kept) = sqlite::put_back(&work.vault, &image, &path, &folder, &cancel)?;
-                        let kept = kept.map(|kept| format!("the database {}", kept.display()));
-                        Ok(RestoreReport { bytes, kept: kept.into_iter().collect(), ..RestoreReport::default() })
-                    }
-                    Target::Postgres(_) => {
-                        Err(Failure::Said("a database cannot be put back on this thread".to_owned()))
-                    }
-                })
-                .await?
-            }
+async fn check_files(
+    work: &RestoreWork,
+    sealed: &ManifestComponent,
+    path: &Path,
+    tree: TreeId,
+    keep: Keep,
+    ctx: &Context,
+) -> Result<Target, Failure> {
+    let (vault, patterns, cancel) = (work.vault.clone(), work.paths.clone(), ctx.cancel.clone());
+    let (place, facts, asked) = (path.to_path_buf(), sealed.facts.clone(), !work.paths.is_empty());
+    blocking(move || {
+        let root = keep.root().to_path_buf();
+        let only = if asked {
+            Some(Arc::new(files::choose(&vault, tree, &facts, &place, &root, &patterns, &cancel)?))
+        } else {
+            None
         };
-        let _ = fs::remove_dir_all(&scratch);
-        close_trash(&base);
-        report.files += part.files;
-        report.bytes += part.bytes;
-        report.kept.extend(part.kept);
-        for warning in &part.warnings {
-            ctx.log(Level::Warning, Some(name.as_str()), warning.clone());
+        let stays = |path: &Path, is_dir: bool| keep.keeps(path, is_dir);
+        let rules = Rules { keep: &stays, only: only.as_deref() };
+        let difference = difference::between(&vault, tree, &root, &rules, &cancel)?;
+        if let Some(barred) = difference.barred.first() {
+            return Err(Failure::Said(format!(
+                "{} is no folder now, and what is wanted lies in a folder of that name; move it away",
+                root.join(barred).display()
+            )));
         }
-        report.warnings.extend(part.warnings);
-        Ok(())
-    }
+        Ok(Target::Files { path: place, keep, only, difference })
+    })
+    .await
 }
 
 fn tree(node: &Node) -> Result<TreeId, Failure> {
     node.subtree.ok_or_else(|| Failure::Said("its place in the checkpoint is not a folder".to_owned()))
+}
+
+fn refuse_own(work: &RestoreWork, path: &Path) -> Result<(), Failure> {
+    let real = place::real(path);
+    if work.forbidden.iter().any(|own| real.starts_with(place::real(own))) {
+        return Err(Failure::Said(format!(
+            "{} lies in Holdfast's own data directory or in a vault; choose another place",
+            path.display()
+        )));
+    }
+    Ok(())
 }
 
 fn writable(path: &Path) -> Result<(), Failure> {
@@ -294,96 +264,4 @@ fn writable(path: &Path) -> Result<(), Failure> {
         "{} cannot be written by this user; give it the right to",
         place::existing(path).display()
     )))
-}
-
-/// The folder of this run for what makes way at `path`: on the same file system, and in no capture.
-fn trash_of_run(path: &Path, work: &RestoreWork) -> PathBuf {
-    let real = place::real(path);
-    let beside = real.parent().unwrap_or(Path::new("/"));
-    let apart = place::device(&real).ok() != place::device(beside).ok() || !place::writable(beside);
-    let base = if apart && real.is_dir() { real.as_path() } else { beside };
-    base.join(format!("{TRASH}{}", work.run))
-}
-
-/// The component's part of it.
-fn trash(path: &Path, work: &RestoreWork, name: &Name) -> PathBuf {
-    trash_of_run(path, work).join(name.as_str())
-}
-
-/// What was kept may hold secrets: only the owner of the place looks into it, and git does not offer to add it.
-fn close_trash(base: &Option<PathBuf>) {
-    let Some((base, folder)) = base.as_ref().and_then(|base| Some((base, base.parent()?))) else { return };
-    if let (true, Ok(owner)) = (base.is_dir(), fs::metadata(folder)) {
-        let _ = fs::write(base.join(".gitignore"), "*\n");
-        let _ = config::set_facts(base, 0o700, owner.uid(), owner.gid());
-    }
-}
-
-fn keep(
-    work: &RestoreWork,
-    sealed: &ManifestComponent,
-    now: &Component,
-    path: &Path,
-    exclude: &[String],
-) -> Result<Keep, Failure> {
-    let (mut patterns, mut is_file) = (exclude.to_vec(), false);
-    if let Facts::Files { exclude, dirs, .. } = &sealed.facts {
-        patterns.extend(exclude.iter().filter(|pattern| !patterns.contains(pattern)).cloned().collect::<Vec<_>>());
-        is_file = *dirs == 0;
-    }
-    let left_out = neighbours(&work.definition, now, path);
-    let selection = Selection::new(path, &patterns, left_out, &work.forbidden, Some(is_file)).map_err(Failure::Said)?;
-    let skipped = sealed.skipped.iter().map(|skipped| skipped.name.clone()).collect();
-    Ok(Keep { selection: Arc::new(selection), skipped })
-}
-
-fn put_files(
-    work: &RestoreWork,
-    node: &Node,
-    path: &Path,
-    keep: Keep,
-    sealed: &ManifestComponent,
-    cancel: &holdfast_vault::Cancel,
-    meter: &Meter,
-) -> Result<RestoreReport, Failure> {
-    let trash = trash(path, work, &sealed.name);
-    let root = keep.selection.root().to_path_buf();
-    let single = keep.selection.is_single_file();
-    let fresh = root.symlink_metadata().is_err();
-    let mut kept = Vec::new();
-    if !single && root.symlink_metadata().is_ok_and(|facts| !facts.is_dir()) {
-        let away = trash.join("instead-of-folder");
-        let said = |error: std::io::Error| Failure::io(&root, &error);
-        fs::create_dir_all(&trash).map_err(said)?;
-        fs::rename(&root, &away).map_err(said)?;
-        kept.push(format!("the file that stood at {} in {}", root.display(), away.display()));
-    }
-    if let Some(folder) = root.parent() {
-        fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))?;
-    }
-    let options = RestoreOptions {
-        existing: Existing::Replace {
-            trash: trash.clone(),
-            keep: Arc::new(move |relative, is_dir| keep.keeps(relative, is_dir)),
-        },
-        ownership: true,
-        cancel: cancel.clone(),
-        meter: meter.clone(),
-    };
-    let restored = work.vault.restore(&tree(node)?, &root, options)?;
-    if let Some(problem) = restored.problems.first() {
-        let path = problem.path.as_ref().map(|path| format!("{}: ", place::shown(path))).unwrap_or_default();
-        let more = restored.problems.len() - 1;
-        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-        return Err(Failure::Said(format!("{path}{}{more}", problem.what)));
-    }
-    if fresh && !single {
-        config::set_facts(&root, node.mode, node.uid, node.gid).map_err(|error| Failure::io(&root, &error))?;
-    }
-    if !restored.trashed.is_empty() {
-        let count = restored.trashed.len();
-        let what = if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
-        kept.push(format!("{what} in {}", trash.display()));
-    }
-    Ok(RestoreReport { files: restored.files, bytes: restored.bytes, kept, ..RestoreReport::default() })
 }

@@ -79,7 +79,7 @@ pub(crate) fn put_back(
         bytes += u64::try_from(count).unwrap_or(0);
     }
     let (mode, uid, gid) =
-        facts_of(path).map_or((node.mode, node.uid, node.gid), |(_, mode, uid, gid)| (mode, uid, gid));
+        facts_of(path).map_or((node.mode & 0o777, node.uid, node.gid), |(_, mode, uid, gid)| (mode, uid, gid));
     set_facts(fresh.path(), mode, uid, gid).map_err(said)?;
     fresh.as_file().sync_all().map_err(said)?;
     let opened = Connection::open_with_flags(fresh.path(), OpenFlags::SQLITE_OPEN_READ_ONLY)

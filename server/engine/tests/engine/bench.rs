@@ -9,8 +9,8 @@ use std::{
 };
 
 use holdfast_engine::{
-    Allow, CaptureError, CaptureWork, Captured, Context, DrillWork, Events, Parent, RestoreError, RestoreReport,
-    RestoreWork, ToolSettings, Tools, capture, drill, restore,
+    Allow, CaptureError, CaptureWork, Captured, Context, Destination, DrillWork, Events, Parent, RestoreError,
+    RestoreReport, RestoreWork, ToolSettings, Tools, capture, drill, restore,
 };
 use holdfast_model::{
     definition::{Component, Definition},
@@ -164,6 +164,11 @@ impl Bench {
             root: checkpoint.root,
             manifest: checkpoint.manifest.clone(),
             definition: definition.clone(),
+            destination: Destination::Definition,
+            live: Vec::new(),
+            overlap: false,
+            paths: Vec::new(),
+            privileged: false,
             components: checkpoint.manifest.components.iter().map(|c| c.name.clone()).collect(),
             run: RunId::from_parts(1_800_000_000_000, random),
             forbidden: vec![self.dir.path().join("vault"), self.dir.path().join("scratch")],

@@ -4,6 +4,7 @@
 mod bench;
 mod config;
 mod diff;
+mod elsewhere;
 mod files;
 mod git;
 mod moments;

@@ -72,6 +72,29 @@ impl Standing {
         Ok(Existed::Nothing)
     }
 
+    /// Looks at what stands where only something below `node` is wanted: a directory stays as it is, and anything else
+    /// bars the way.
+    pub(super) fn pass_through(&mut self, job: &Job<'_>, path: &Path, node: &Node) -> Existed {
+        match self.0.remove(&node.name) {
+            None => Existed::Nothing,
+            Some(meta) if meta.kind == NodeKind::Dir => Existed::Same(Box::new(meta)),
+            Some(meta) => {
+                let what = format!(
+                    "{}: a {} stands there now, and what is wanted lies in a directory of that name; move it away",
+                    path.display(),
+                    meta.kind.word()
+                );
+                job.problem(Problem::new(what).path(path));
+                Existed::Kept
+            }
+        }
+    }
+
+    /// Whether the same entry stands there; it stays whatever it is.
+    pub(super) fn has_same(&mut self, job: &Job<'_>, dir: BorrowedFd<'_>, node: &Node) -> bool {
+        self.0.remove(&node.name).is_some_and(|meta| is_same(job, dir, node, &meta))
+    }
+
     /// What the tree does not have goes to the trash, but for what is kept and the directories that hold it.
     pub(super) fn trash_rest(self, job: &Job<'_>, dir: BorrowedFd<'_>, path: &Path) -> Result<(), Error> {
         for (name, meta) in self.0 {

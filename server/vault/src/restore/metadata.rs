@@ -18,6 +18,9 @@ use crate::Error;
 use crate::archive::{Meta, xattrs_of};
 use crate::node::{Node, NodeKind, Xattr};
 
+/// The attribute that gives a program rights of root.
+pub(super) const CAPABILITY: &str = "security.capability";
+
 fn times(node: &Node) -> Timestamps {
     let stamp = |time: OffsetDateTime| Timespec { tv_sec: time.unix_timestamp(), tv_nsec: time.nanosecond().into() };
     Timestamps { last_access: stamp(node.atime), last_modification: stamp(node.mtime) }
@@ -51,7 +54,11 @@ pub(super) fn set_times(job: &Job<'_>, dir: BorrowedFd<'_>, path: &Path, node: &
 /// Sets what differs: a file that needs nothing keeps its ctime, and is known as unchanged in the next backup.
 fn set_existing(job: &Job<'_>, file: BorrowedFd<'_>, path: &Path, node: &Node) -> Result<(), Error> {
     let meta = Meta::of(file).map_err(|error| Error::io(path, error))?;
-    let (have, _) = xattrs_of(file).unwrap_or_default();
+    let (mut have, _) = xattrs_of(file).unwrap_or_default();
+    if !job.options.privileged {
+        // Neither given nor taken away.
+        have.retain(|xattr| xattr.name != CAPABILITY);
+    }
     let owned = !job.chown || (meta.uid, meta.gid) == (node.uid, node.gid);
     if owned && meta.mode == node.mode && mtime(&meta) == Some(node.mtime) && have == node.xattrs {
         return Ok(());

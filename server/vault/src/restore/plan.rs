@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::existing::{Existed, Standing};
 use super::target::DIR;
-use super::{Job, metadata};
+use super::{Job, Wanted, metadata};
 use crate::node::NodeKind;
 use crate::queue::Queue;
 use crate::{Error, Node, Problem, TreeId};
@@ -20,7 +20,7 @@ use crate::{Error, Node, Problem, TreeId};
 /// Everything that is left to do once the directories stand.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// Relative paths, with the nodes whose metadata is set at the end; the root has none.
+    /// Relative paths, with the nodes whose metadata is set at the end; the root has none, nor what is passed through.
     pub dirs: Vec<PlannedDir>,
     pub files: Vec<PlannedFile>,
     pub links: Vec<PlannedLink>,
@@ -116,21 +116,41 @@ impl Planner<'_> {
         for node in tree.nodes {
             let path = self.task.path.join(&node.name);
             if !node.has_safe_name() {
+                // Nobody can have asked for it by its name.
+                if !self.job.wants_all_of(&self.task.path) {
+                    continue;
+                }
                 let what = format!("{:?} cannot be a name in {}", node.name, self.task.path.display());
                 self.job.problem(Problem::new(what).path(path));
                 continue;
             }
-            let existed = standing.make_way(self.job, self.task.fd.as_fd(), &path, &node)?;
+            let wanted = self.job.wants(&path, node.is_dir());
+            if wanted == Wanted::No {
+                continue;
+            }
+            if !self.job.options.privileged && matches!(node.kind, NodeKind::Device | NodeKind::CharDevice) {
+                if !standing.has_same(self.job, self.task.fd.as_fd(), &node) {
+                    self.job.withhold(&path, "a device is not made");
+                }
+                continue;
+            }
+            let existed = match wanted {
+                Wanted::Through => standing.pass_through(self.job, &path, &node),
+                _ => standing.make_way(self.job, self.task.fd.as_fd(), &path, &node)?,
+            };
             if matches!(existed, Existed::Kept) {
                 continue;
             }
+            let node = if self.job.options.privileged { node } else { self.tamed(&path, node, &existed) };
             match node.kind {
-                NodeKind::Dir => tasks.extend(self.dir(path, node, matches!(existed, Existed::Same(_)))?),
+                NodeKind::Dir => tasks.extend(self.dir(path, node, wanted, matches!(existed, Existed::Same(_)))?),
                 NodeKind::File => files.push((path, node, existed)),
                 _ => self.special(&path, &node, &existed)?,
             }
         }
-        standing.trash_rest(self.job, self.task.fd.as_fd(), &self.task.path)?;
+        if self.job.options.only.is_none() {
+            standing.trash_rest(self.job, self.task.fd.as_fd(), &self.task.path)?;
+        }
         self.files(files)?;
         queue.push(tasks);
         Ok(())
@@ -140,7 +160,32 @@ impl Planner<'_> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dir(&self, path: PathBuf, node: Node, existed: bool) -> Result<Option<Task>, Error> {
+    /// The entry without what would let it do more than its owner may. A file that stands there with the same owner
+    /// keeps the bits that it has.
+    fn tamed(&self, path: &Path, mut node: Node, existed: &Existed) -> Node {
+        const RAISING: u32 = 0o6000;
+        if node.is_dir() || node.kind == NodeKind::Symlink {
+            return node;
+        }
+        let (had, standing) = match existed {
+            Existed::Same(meta) if (meta.uid, meta.gid) == (node.uid, node.gid) => (meta.mode & RAISING, true),
+            Existed::Same(_) => (0, true),
+            _ => (0, false),
+        };
+        let wanted = node.mode;
+        node.mode = (wanted & !RAISING) | (wanted & had);
+        if node.mode != wanted {
+            self.job.withhold(path, "its set-uid or set-gid bit is not put back");
+        }
+        let xattrs = node.xattrs.len();
+        node.xattrs.retain(|xattr| xattr.name != metadata::CAPABILITY);
+        if node.xattrs.len() != xattrs && !standing {
+            self.job.withhold(path, "its capabilities are not put back");
+        }
+        node
+    }
+
+    fn dir(&self, path: PathBuf, node: Node, wanted: Wanted, existed: bool) -> Result<Option<Task>, Error> {
         let fd = &self.task.fd;
         let made = if existed { Ok(()) } else { rustix::fs::mkdirat(fd, &node.name, Mode::RWXU) };
         let opened = made.and_then(|()| rustix::fs::openat(fd, &node.name, DIR, Mode::empty()));
@@ -157,7 +202,8 @@ impl Planner<'_> {
         };
         let mut plan = self.lock();
         let number = plan.dirs.len();
-        plan.dirs.push(PlannedDir { path: path.clone(), node: Some(node), existed });
+        let node = (wanted == Wanted::Yes || !existed).then_some(node);
+        plan.dirs.push(PlannedDir { path: path.clone(), node, existed });
         Ok(Some(Task { number, path, fd: Arc::new(opened), tree, existed }))
     }
 

@@ -69,7 +69,7 @@ fn harm(memory: &Memory, rng: &mut Rng, kinds: &mut BTreeMap<String, usize>) -> 
 /// The right bytes, or a word about it. Gives whether all came back.
 fn restores_or_says(vault: &Vault, snapshot: &Snapshot, content: &Content) -> Result<bool, String> {
     let target = room();
-    let Ok(restored) = vault.restore(&snapshot.tree, target.path(), RestoreOptions::default()) else {
+    let Ok(restored) = vault.restore(&snapshot.tree, target.path(), RestoreOptions::faithful()) else {
         return Ok(false);
     };
     let root = target.path().join("files");

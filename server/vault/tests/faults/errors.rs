@@ -99,7 +99,7 @@ impl Scene {
             Run::Restore => {
                 let target = tempfile::tempdir_in(self.room.path()).unwrap();
                 let snapshot = self.harmed.vault.snapshot(&self.kept[1])?;
-                let restored = self.harmed.vault.restore(&snapshot.tree, target.path(), RestoreOptions::default())?;
+                let restored = self.harmed.vault.restore(&snapshot.tree, target.path(), RestoreOptions::faithful())?;
                 let wrong = differences(target.path(), &self.contents[&snapshot.tags[0]]);
                 match restored.problems.first() {
                     None => assert_eq!(wrong, Vec::<String>::new(), "restored silently"),

@@ -200,7 +200,7 @@ pub fn differences(root: &Path, content: &Content) -> Vec<String> {
 
 fn restore_equals(vault: &Vault, snapshot: &Snapshot, content: &Content) -> Result<(), String> {
     let target = room();
-    let restored = vault.restore(&snapshot.tree, target.path(), RestoreOptions::default());
+    let restored = vault.restore(&snapshot.tree, target.path(), RestoreOptions::faithful());
     let restored = restored.map_err(|error| format!("snapshot {}: {error}", snapshot.id))?;
     if let Some(problem) = restored.problems.first() {
         return Err(format!("snapshot {}: {}", snapshot.id, problem.what));

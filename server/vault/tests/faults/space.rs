@@ -153,7 +153,7 @@ fn the_disk_is_full() {
     };
     let restore = |vault: &Vault| -> Result<(), Error> {
         let snapshot = vault.snapshot(&scene.big)?;
-        let restored = vault.restore(&snapshot.tree, &target, RestoreOptions::default())?;
+        let restored = vault.restore(&snapshot.tree, &target, RestoreOptions::faithful())?;
         assert_eq!(restored.problems, []);
         assert_eq!(differences(&target, &scene.contents["all"]), Vec::<String>::new());
         Ok(())

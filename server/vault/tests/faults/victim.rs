@@ -170,7 +170,7 @@ fn do_work(
         Work::Forget => vault.forget(&kept[0]).map(|()| None),
         Work::Restore => {
             let existing = Existing::Replace { trash: room.join("trash"), keep: Arc::new(|_, _| false) };
-            let options = RestoreOptions { existing, ..RestoreOptions::default() };
+            let options = RestoreOptions { existing, ..RestoreOptions::faithful() };
             let restored = vault.restore(&vault.snapshot(&kept[1])?.tree, &room.join("target"), options)?;
             restored.problems.first().map_or(Ok(None), |problem| Err(Error::Refused(problem.what.clone())))
         }

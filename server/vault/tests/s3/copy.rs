@@ -41,7 +41,7 @@ fn from_disk_to_bucket_to_disk() {
     back.restic_accepts();
     assert_eq!(copy(&vault, &home).there_already.len(), 2, "it is known by where it began");
     let target = back.path("restored");
-    home.restore(&home.snapshots().unwrap()[1].tree, &target, RestoreOptions::default()).unwrap();
+    home.restore(&home.snapshots().unwrap()[1].tree, &target, RestoreOptions::faithful()).unwrap();
     assert_eq!(rsync_differences(&source, &target.join("source"), &[]), "");
     // Into a bucket that has the half of it.
     fs::write(source.join("a/third"), random(1000)).unwrap();

@@ -82,7 +82,7 @@ impl Scene {
         let target = tempfile::tempdir().unwrap();
         let restored = self
             .open(patience)
-            .and_then(|vault| vault.restore(&newest.tree, target.path(), RestoreOptions::default()))
+            .and_then(|vault| vault.restore(&newest.tree, target.path(), RestoreOptions::faithful()))
             .map_err(|error| error.to_string())?;
         let named: Vec<_> = restored.problems.iter().filter_map(|problem| problem.path.clone()).collect();
         let expected = files(&self.place.path("as-sealed"));

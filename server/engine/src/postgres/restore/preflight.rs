@@ -36,7 +36,7 @@ pub async fn validate_restore(
     run: &RunId,
     tools: &Tools,
 ) -> Result<PgRestore, PgError> {
-    let Facts::Postgres { major: sealed_major, roles, .. } = &component.facts else {
+    let Facts::Postgres { major: sealed_major, server: sealed_server, roles, .. } = &component.facts else {
         return Err(PgError::Refused(format!(
             "component {} of the checkpoint is no PostgreSQL database",
             component.name
@@ -48,7 +48,7 @@ pub async fn validate_restore(
     let (maintenance, mut session) = maintenance(&target).await?;
     let mut warnings = Vec::new();
 
-    let (_, major) = version(&mut session).await?;
+    let (server, major) = version(&mut session).await?;
     if major < *sealed_major {
         return Err(PgError::Refused(format!(
             "the checkpoint is of PostgreSQL {sealed_major} and the server is {major}, which is older; restore to a server of {sealed_major} or later"
@@ -123,7 +123,48 @@ pub async fn validate_restore(
         superuser,
         rights,
         warnings,
+        server: (server, sealed_server.clone()),
     })
+}
+
+/// Whether the database of a URL may be filled: it is not there, or nothing is in it.
+///
+/// # Errors
+/// [`PgError::Refused`] says what is in it.
+pub async fn refuse_filled(url: &Secret) -> Result<(), PgError> {
+    const OWN: &str = "not in ('pg_catalog', 'information_schema', 'pg_toast') and n.nspname !~ '^pg_temp_'";
+    let target = Target::read(url)?;
+    let mut session = match target.connect().await {
+        Ok(session) => session,
+        Err(PgError::NoSuchDatabase { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    // What an extension brought with it is nobody's data.
+    let of = |table: &str, schema: &str| {
+        format!(
+            "(select count(*)::text from {table} o join pg_namespace n on n.oid = o.{schema} where n.nspname {OWN}
+            and not exists (select from pg_depend d where d.objid = o.oid and d.classid = '{table}'::regclass and d.deptype = 'e'))"
+        )
+    };
+    let sql = format!(
+        "select {}, {}, (select count(*)::text from pg_largeobject_metadata)",
+        of("pg_catalog.pg_class", "relnamespace"),
+        of("pg_catalog.pg_proc", "pronamespace")
+    );
+    let row = session.row(sql, "looking whether the database is empty").await?;
+    session.close().await;
+    let counts: [u64; 3] = [row.number(0), row.number(1), row.number(2)];
+    if counts == [0, 0, 0] {
+        return Ok(());
+    }
+    Err(PgError::Refused(format!(
+        "the database {} at {} is not empty: it has {} tables, indexes and the like, {} functions and {} large objects; name one that is empty or not there, or say --replace-database, which keeps it under another name",
+        target.database(),
+        target.place(),
+        counts[0],
+        counts[1],
+        counts[2]
+    )))
 }
 
 /// A database of the server that is not the one to be replaced: nobody can rename the database that he is in.
