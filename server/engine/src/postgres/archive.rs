@@ -77,6 +77,8 @@ pub struct Entry {
     pub owner: String,
     /// The SQL that makes it; empty for data.
     pub sql: String,
+    /// The statement that takes its data back: `COPY schema.table (a, b) FROM stdin;`; empty where there is none.
+    pub copy: String,
     /// Entries that must be restored before it.
     pub needs: Vec<i64>,
     /// Whether data belongs to it.
@@ -148,17 +150,42 @@ pub fn copy(input: impl Read, output: &mut impl Sink) -> Result<Archive, Archive
     Ok(Archive { index, entries, position_size })
 }
 
+/// What stands before an archive's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// The archive's own version, `1.14`.
+    pub version: String,
+    /// Whether that version is known; if not, there are no entries.
+    pub known: bool,
+    /// Bytes of a number, without its sign byte.
+    pub int_size: usize,
+    /// The table of contents.
+    pub entries: Vec<Entry>,
+}
+
+/// Reads all that stands before the data.
+///
+/// # Errors
+/// When it is not whole, or cannot be read.
+pub fn open(input: impl Read) -> Result<Contents, ArchiveError> {
+    let mut nowhere = Nowhere;
+    let mut tee = Tee::new(input, &mut nowhere);
+    let (major, minor) = begin(&mut tee)?;
+    let version = format!("{major}.{minor}");
+    if major != 1 || !(KNOWN_FROM..=KNOWN_TO).contains(&minor) {
+        return Ok(Contents { version, known: false, int_size: 0, entries: Vec::new() });
+    }
+    let mut wire = Wire::open(tee, minor)?;
+    let entries = wire.contents()?;
+    Ok(Contents { version, known: true, int_size: wire.int_size(), entries })
+}
+
 /// Reads the table of contents alone; empty for an unknown version.
 ///
 /// # Errors
 /// When it is not whole, or cannot be read.
 pub fn contents(input: impl Read) -> Result<Vec<Entry>, ArchiveError> {
-    let mut nowhere = Nowhere;
-    let mut tee = Tee::new(input, &mut nowhere);
-    match begin(&mut tee)? {
-        (1, minor @ KNOWN_FROM..=KNOWN_TO) => Wire::open(tee, minor)?.contents(),
-        _ => Ok(Vec::new()),
-    }
+    open(input).map(|contents| contents.entries)
 }
 
 struct Nowhere;

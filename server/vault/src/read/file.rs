@@ -51,6 +51,11 @@ impl FileReader {
         self.length
     }
 
+    /// The blobs that it is made of: where each begins, and which it is. Equal blobs are equal bytes.
+    pub fn blobs(&self) -> impl Iterator<Item = (u64, Id)> + '_ {
+        self.parts.iter().map(|part| (part.start, part.blob.id))
+    }
+
     /// Whether the file has no content.
     pub fn is_empty(&self) -> bool {
         self.length == 0

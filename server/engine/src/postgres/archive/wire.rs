@@ -132,6 +132,10 @@ impl<'a, R: Read, W: Sink> Wire<'a, R, W> {
         self.position_size
     }
 
+    pub(super) const fn int_size(&self) -> usize {
+        self.int_size
+    }
+
     /// A sign byte, then bytes from low to high.
     pub(super) fn int(&mut self, within: &str) -> Result<i64, ArchiveError> {
         let mut bytes = [0_u8; 9];
@@ -177,7 +181,8 @@ impl<'a, R: Read, W: Sink> Wire<'a, R, W> {
             let (name, tag) = (self.plain(within)?, self.plain(within)?);
             let _section = self.int(within)?;
             let sql = self.plain(within)?;
-            let _drop_and_copy = (self.text(within)?, self.text(within)?);
+            let _drop = self.text(within)?;
+            let copy = self.plain(within)?;
             let schema = self.plain(within)?;
             let _tablespace_and_method = (self.text(within)?, self.text(within)?);
             if self.minor >= 16 {
@@ -191,7 +196,7 @@ impl<'a, R: Read, W: Sink> Wire<'a, R, W> {
             }
             let note_at = self.tee.at();
             self.tee.skip(1 + u64::from(self.position_size), within)?;
-            entries.push(Entry { id, tag, schema, name, owner, sql, needs, has_data, note_at });
+            entries.push(Entry { id, tag, schema, name, owner, sql, copy, needs, has_data, note_at });
         }
         Ok(entries)
     }
