@@ -11,7 +11,8 @@ use time::OffsetDateTime;
 
 pub use local::{DirEntry, Disk, LocalBackend, SystemDisk};
 pub use s3::{
-    Checksum, Encryption, NotABucket, Retention, RetentionMode, S3Backend, S3Options, SecretKey, SelfTest, Undeleted,
+    Checksum, Encryption, NotABucket, Object, Retention, RetentionMode, S3Backend, S3Options, SecretKey, SelfTest,
+    Undeleted, Upload,
 };
 
 /// What a file of the vault is for; each kind has a place of its own.

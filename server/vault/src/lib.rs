@@ -112,8 +112,8 @@ mod zip;
 
 pub use archive::{Archived, Filter, SkipReason, Skipped, Source};
 pub use backend::{
-    Backend, BackendError, Checksum, DirEntry, Disk, Encryption, FileKind, LocalBackend, NotABucket, Retention,
-    RetentionMode, S3Backend, S3Options, SecretKey, SelfTest, SystemDisk, Undeleted,
+    Backend, BackendError, Checksum, DirEntry, Disk, Encryption, FileKind, LocalBackend, NotABucket, Object, Retention,
+    RetentionMode, S3Backend, S3Options, SecretKey, SelfTest, SystemDisk, Undeleted, Upload,
 };
 pub use cancel::{Cancel, Cancelled};
 pub use check::{CheckReport, CheckScope, ReadBack};

@@ -14,6 +14,7 @@
 mod client;
 mod fault;
 mod hold;
+mod object;
 mod options;
 mod parts;
 mod self_test;
@@ -42,6 +43,7 @@ use hold::IfHeld;
 use store::{Store, within};
 
 pub use hold::{Retention, RetentionMode};
+pub use object::{Object, Upload};
 pub use options::{Checksum, Encryption, NotABucket, S3Options, SecretKey};
 pub use self_test::SelfTest;
 pub use undelete::Undeleted;

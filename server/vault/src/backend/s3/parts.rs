@@ -60,7 +60,7 @@ impl S3Backend {
         }
     }
 
-    async fn abandon(&self, key: &str, upload: &str) {
+    pub(super) async fn abandon(&self, key: &str, upload: &str) {
         let aborted = self.brief(|| self.store.abort(key, upload)).await;
         if let Err(fault) = aborted {
             tracing::warn!(key, why = fault.text(), "the parts of an upload that failed were not removed");
