@@ -119,6 +119,7 @@ const fn planned(kind: RunKind) -> &'static [(&'static str, &'static str)] {
             ("restore:health", "Health checks"),
             ("restore:complete", "Complete"),
         ],
+        RunKind::Import => &[("import", "Take and check the files"), ("seal", "Seal")],
         RunKind::Drill | RunKind::Verify | RunKind::Prune | RunKind::Check | RunKind::Repair | RunKind::Copy => &[],
     }
 }

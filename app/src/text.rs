@@ -162,6 +162,7 @@ pub const fn run_kind(kind: RunKind) -> &'static str {
         RunKind::Check => "Check",
         RunKind::Repair => "Repair",
         RunKind::Copy => "Copy",
+        RunKind::Import => "Import",
     }
 }
 

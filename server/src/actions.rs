@@ -22,6 +22,8 @@ mod clone;
 mod definition;
 mod environments;
 mod error;
+mod export;
+mod import;
 mod request;
 mod restore;
 mod runs;
@@ -31,6 +33,7 @@ pub use backend::CallerBackend;
 pub use checkpoints::ListCheckpoints;
 pub use environments::Apply;
 pub use error::ActionError;
+pub use export::{ExportFormat, ExportQuery};
 pub use runs::ListRuns;
 
 /// The actions, with all that they need. Cheap to clone.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod apply;
+mod archive;
 mod arguments;
 mod bucket;
 mod catalogue;

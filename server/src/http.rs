@@ -10,25 +10,27 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::StatusCode,
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use leptos::config::LeptosOptions;
 use tokio_util::sync::CancellationToken;
-use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer, timeout::TimeoutLayer};
+use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use url::Url;
 
 use crate::{actions::Actions, auth};
 
 mod dashboard;
 mod evidence;
+mod export;
 pub mod extract;
 mod guard;
 mod headers;
 mod health;
 mod host;
+mod import;
 mod log;
 pub mod problem;
 pub mod routes;
@@ -96,12 +98,25 @@ pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::Config
         .with_state(web)
         .merge(people)
         .layer(DefaultBodyLimit::max(BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .layer(from_fn(patience))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(host::Hosts::new(settings.public_url.as_ref()), host::check))
         .layer(from_fn(problem::everywhere))
         .layer(from_fn(headers::security))
         .layer(from_fn(log::requests)))
+}
+
+/// Ends what takes too long. An export is read whole before its first byte goes out, and an import is taken whole before
+/// it is answered: both take as long as they take, and end with their connection.
+async fn patience(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if path == "/v1/imports" || (path.starts_with("/v1/checkpoints/") && path.ends_with("/export")) {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 /// What a panic said may hold data of the request, so neither log nor answer repeats it.

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`worker`], [`hold`], [`recorder`] | one run in a worker's hands: lease, cancellation, events, and its end |
 //! | [`create`], [`seal`], [`lock`], [`drill`], [`verify`], [`restore`] | what each kind of run does |
+//! | [`export`] | a checkpoint on its way out |
+//! | [`import`] | a checkpoint on its way in |
 //! | [`facts`] | what became true after a seal, on its way into the vault |
 //! | [`prune`], [`check`], [`repair`], [`copy`] | what is done with a vault as a whole |
 //! | [`upkeep`] | when these are due |
@@ -12,7 +14,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use holdfast_engine::{Allow, Tools};
+use holdfast_engine::{Allow, ExportError, Tools};
 use holdfast_model::{id::CheckpointId, name::Name, view::CatalogueCopied};
 use tokio::{
     sync::{Mutex, MutexGuard},
@@ -27,8 +29,10 @@ mod choose;
 mod copy;
 mod create;
 mod drill;
+mod export;
 mod facts;
 mod hold;
+mod import;
 mod job;
 mod lock;
 mod prune;
@@ -49,6 +53,7 @@ use crate::{
 };
 pub use choose::choose;
 pub(crate) use copy::Asked as CopyAsked;
+pub use export::Outgoing;
 pub(crate) use restore::{Goal, request as restore_request};
 
 /// Why something asked of the desk was not done.
@@ -63,6 +68,12 @@ pub enum DeskError {
     /// The checkpoint has no such file.
     #[error("the checkpoint holds nothing at `{0}`")]
     NoSuchPath(String),
+    /// It cannot be exported as it is.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The scratch folder.
+    #[error("the scratch folder {0}")]
+    Scratch(String),
     /// A folder was asked for as a file.
     #[error("`{0}` is not a regular file; name a file in it")]
     NotAFile(String),

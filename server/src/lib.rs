@@ -13,6 +13,7 @@
 
 pub mod actions;
 pub mod auth;
+mod body;
 pub mod catalogue;
 pub mod cli;
 pub mod config;

@@ -8,6 +8,7 @@
 //! | [`state`] | the four states that are never mixed, and the other closed lists of words |
 //! | [`definition`], [`secret`] | `holdfast.yaml` as it is read: what an environment consists of |
 //! | [`manifest`], [`ledger`] | what a sealed checkpoint says of itself |
+//! | [`export`] | what an exported checkpoint says of itself |
 //! | [`drill`] | what restoring it into scratch space showed |
 //! | [`diff`] | what is not the same in two of them |
 //! | [`fact`] | what became true of it after its seal |
@@ -19,6 +20,7 @@ pub mod definition;
 pub mod diff;
 pub mod drill;
 pub mod event;
+pub mod export;
 pub mod fact;
 pub mod id;
 pub mod ledger;

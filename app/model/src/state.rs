@@ -94,7 +94,17 @@ words!(/// What a run does.
     Repair = "repair",
     /// Bring a vault's checkpoints into another one.
     Copy = "copy",
+    /// Take a checkpoint in that was exported elsewhere, then drill it.
+    Import = "import",
 });
+
+impl RunKind {
+    /// Whether the checkpoint that a run names exists only once the run has sealed it.
+    #[must_use]
+    pub const fn makes_checkpoint(self) -> bool {
+        matches!(self, Self::Create | Self::Import)
+    }
+}
 
 words!(/// What a vault is to its project.
     VaultRole, "role of a vault" {

@@ -101,8 +101,7 @@ pub fn runs(caption: &'static str, now: OffsetDateTime, items: &[RunView], place
 pub fn result(run: &RunView) -> AnyView {
     let gate = word::gate(run);
     let message = run.message.clone().map(|m| view! { <span class="message">{m}</span> });
-    let checkpoint =
-        run.checkpoint.as_ref().filter(|_| run.sealed || run.kind != holdfast_model::state::RunKind::Create);
+    let checkpoint = run.checkpoint.as_ref().filter(|_| run.sealed || !run.kind.makes_checkpoint());
     let checkpoint = checkpoint
         .map(|id| view! { <a href=format!("/checkpoints/{id}")><code>{text::short_id(id.as_str())}</code></a> });
     view! { <span class="result">{checkpoint} {gate} {message}</span> }.into_any()

@@ -85,7 +85,7 @@ fn outcome(run: &RunView, progress: &Progress) -> AnyView {
         return ().into_any();
     }
     let message = progress.message.clone().map(|m| view! { <p>{m}</p> });
-    let there = run.sealed || run.kind != RunKind::Create;
+    let there = run.sealed || !run.kind.makes_checkpoint();
     let (href, name) = match run.checkpoint.as_ref().filter(|_| there && run.kind != RunKind::Restore) {
         Some(id) => (format!("/checkpoints/{id}"), "Open the checkpoint"),
         None => match &run.subject {

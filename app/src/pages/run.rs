@@ -1,6 +1,6 @@
 //! One run, live or as it ended.
 
-use holdfast_model::state::{RunKind, RunState};
+use holdfast_model::state::RunState;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
@@ -64,7 +64,7 @@ fn draw(data: &RunData) -> AnyView {
     if let Some(at) = run.ended_at {
         about.push(("Ended", moment(at)));
     }
-    if let Some(id) = run.checkpoint.as_ref().filter(|_| run.sealed || run.kind != RunKind::Create) {
+    if let Some(id) = run.checkpoint.as_ref().filter(|_| run.sealed || !run.kind.makes_checkpoint()) {
         about.push((
             "Checkpoint",
             view! { <a href=format!("/checkpoints/{id}")><code>{id.to_string()}</code></a> }.into_any(),

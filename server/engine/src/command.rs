@@ -138,6 +138,14 @@ impl Program {
     /// # Errors
     /// When it cannot be started.
     pub async fn spawn(&self, stdout: Stdio) -> Result<Running, CommandError> {
+        self.spawn_between(Stdio::null(), stdout).await
+    }
+
+    /// The same, with something to read.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn spawn_between(&self, stdin: Stdio, stdout: Stdio) -> Result<Running, CommandError> {
         let failed = |source| CommandError::Start { program: self.name(), source };
         let mut line: Vec<OsString> = self.fence.as_ref().map(SandboxLevel::words).unwrap_or_default();
         line.push("setpriv".into());
@@ -154,7 +162,7 @@ impl Program {
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).process_group(0);
+        command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).process_group(0);
         let mut child = on_lasting_thread(command).await.map_err(failed)?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let stderr = child.stderr.take().map(|pipe| tokio::spawn(keep_ends(pipe)));

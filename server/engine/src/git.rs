@@ -33,7 +33,7 @@ mod repository;
 pub(crate) mod run;
 
 use desk::Desk;
-pub(crate) use drill::drill;
+pub(crate) use drill::{bring, drill};
 pub(crate) use put_back::{Before, check_target, put_back};
 pub(crate) use ref_changes::{RefChanges, ref_changes};
 use repository::Repository;
@@ -61,6 +61,20 @@ pub(crate) async fn version(git: &Path) -> Result<String, String> {
         .strip_prefix("git version ")
         .map(str::to_owned)
         .ok_or_else(|| format!("`{} --version` did not answer as git does; {mend}", git.display()))
+}
+
+/// Hands a commit's files, as a tar archive, to `read` while git writes it.
+///
+/// # Errors
+/// git's, with its words, and what `read` gives.
+pub(crate) fn archive<T>(
+    program: &Path,
+    git_dir: &Path,
+    commit: &str,
+    cancel: &Cancel,
+    read: impl FnOnce(std::process::ChildStdout) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    Git::new(program, git_dir, cancel).piped(&["archive", "--format=tar", commit], read)
 }
 
 /// A repository that is there.

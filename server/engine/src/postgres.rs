@@ -8,6 +8,7 @@
 //! | `database` | what belongs to the database itself: owner, locale, settings, grants |
 //! | `cluster`, `drill`, `compare` | a throwaway server, the copy in it, and the comparison |
 //! | `copy` | a sealed database written out, restored, read again: for drill and restore alike |
+//! | `load` | plain SQL from elsewhere, through a throwaway server |
 //! | `restore` | beside the old database, compared, then switched |
 //! | `probe` | what is wrong before anything is captured |
 //! | `target`, `install` | the database by its URL; the programs of this host |
@@ -22,6 +23,7 @@ mod drill;
 mod error;
 mod install;
 mod ledger;
+mod load;
 mod probe;
 mod restore;
 mod target;
@@ -29,9 +31,11 @@ mod target;
 pub use capture::{Held, PgCapture, Prepared, prepare};
 pub(crate) use cluster::Templates;
 pub use cluster::sweep;
+pub(crate) use copy::check_database;
 pub use drill::drill;
 pub use error::PgError;
 pub use install::{PgInstall, installs};
+pub(crate) use load::load;
 pub use probe::{is_true, probe};
 pub use restore::{PgRestore, PgRestored, refuse_filled, validate_restore};
 pub use target::{database_of, name_of, same_database};

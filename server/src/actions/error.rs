@@ -1,6 +1,7 @@
 //! Why something that was asked for is not done: one error for REST and dashboard, each variant for one reaction.
 
 use holdfast_app::error::AppError;
+use holdfast_engine::ExportError;
 use holdfast_model::problem::{Fault, Problem};
 
 use crate::{jobs::DeskError, store::StoreError, vaults::VaultsError};
@@ -119,6 +120,10 @@ impl From<DeskError> for ActionError {
             DeskError::Store(error) => error.into(),
             DeskError::Vaults(error) => error.into(),
             DeskError::NoSuchPath(_) => Self::NotFound(error.to_string()),
+            DeskError::Export(ExportError::Cancelled) => Self::Unavailable("the export was cancelled".into()),
+            DeskError::Export(ExportError::Vault(error)) => Self::Unavailable(format!("the vault: {error}")),
+            DeskError::Export(error) => Self::Unprocessable { message: error.to_string(), errors: Vec::new() },
+            DeskError::Scratch(_) => Self::Unavailable(error.to_string()),
             DeskError::NotAFile(_) => Self::invalid("path", error.to_string()),
             DeskError::Unfit(message) => Self::Unprocessable { message, errors: Vec::new() },
         }

@@ -73,7 +73,7 @@ pub enum Command {
     /// List environments, or see how one stands
     #[command(subcommand, visible_alias = "environment")]
     Env(EnvironmentCommand),
-    /// Create, list, show, verify, drill, restore and delete checkpoints
+    /// Create, list, show, verify, drill, restore, export, import and delete checkpoints
     #[command(subcommand)]
     Checkpoint(Box<CheckpointCommand>),
     /// Show what happened in an environment's runs

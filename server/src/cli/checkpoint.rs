@@ -12,6 +12,8 @@ mod cat;
 mod create;
 mod delete;
 mod drill;
+mod export;
+mod import;
 mod list;
 mod restore;
 mod show;
@@ -36,6 +38,10 @@ pub enum CheckpointCommand {
     Delete(delete::DeleteArguments),
     /// Print one file of it
     Cat(cat::CatArguments),
+    /// Take it with you: an archive or a folder that can be read without Holdfast
+    Export(export::ExportArguments),
+    /// Take one back that was exported: seal and prove it here
+    Import(import::ImportArguments),
 }
 
 /// Runs one of them.
@@ -49,6 +55,8 @@ pub async fn run(session: &Session<'_>, command: CheckpointCommand) -> Result<En
         CheckpointCommand::Restore(arguments) => restore::run(session, arguments).await,
         CheckpointCommand::Delete(arguments) => delete::run(session, arguments).await,
         CheckpointCommand::Cat(arguments) => cat::run(session, arguments).await,
+        CheckpointCommand::Export(arguments) => export::run(session, arguments).await,
+        CheckpointCommand::Import(arguments) => import::run(session, arguments).await,
     }
 }
 

@@ -34,6 +34,8 @@ const SILENT_FOR: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// For archives: it waits as long as the other side works.
+    patient: reqwest::Client,
     base: Url,
     token: Secret,
 }
@@ -67,16 +69,18 @@ impl Client {
     /// # Errors
     /// When the system's TLS or resolver cannot be set up.
     pub fn new(server: Server) -> Result<Self, Failure> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(SILENT_FOR.max(ANSWER_WITHIN))
-            .redirect(reqwest::redirect::Policy::none());
-        if is_loopback(&server.url) {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|error| Failure::Server(root_cause(&error)))?;
-        Ok(Self { http, base: server.url, token: server.token })
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(Duration::from_secs(5))
+                .redirect(reqwest::redirect::Policy::none());
+            if is_loopback(&server.url) { builder.no_proxy() } else { builder }
+        };
+        let built =
+            |builder: reqwest::ClientBuilder| builder.build().map_err(|error| Failure::Server(root_cause(&error)));
+        let http = built(builder().read_timeout(SILENT_FOR.max(ANSWER_WITHIN)))?;
+        let patient = built(builder().tcp_keepalive(SILENT_FOR))?;
+        Ok(Self { http, patient, base: server.url, token: server.token })
     }
 
     /// Whether the token leaves this machine without encryption.
@@ -161,6 +165,26 @@ impl Client {
         let mut segments = vec!["checkpoints", id, "content"];
         segments.extend(path.split('/').filter(|part| !part.is_empty()));
         self.send(self.http.get(self.url(&segments)?)).await
+    }
+
+    /// `GET /v1/checkpoints/{id}/export`: the archive, as it comes. The answer may be long in coming: the server reads
+    /// the whole checkpoint first.
+    pub async fn export(&self, id: &str, format: &str, plain_sql: bool) -> Result<Response, Failure> {
+        let url = self.url(&["checkpoints", id, "export"])?;
+        let query = [("format", format), ("plain_sql", if plain_sql { "true" } else { "false" })];
+        self.send(self.patient.get(url).query(&query)).await
+    }
+
+    /// `POST /v1/imports`: answered when the archive is sealed, or refused.
+    pub async fn import(&self, environment: Option<&str>, body: reqwest::Body) -> Result<RunView, Failure> {
+        let request = self
+            .patient
+            .post(self.url(&["imports"])?)
+            .query(&environment.map(|environment| ("environment", environment)).as_slice());
+        let request = request.header("content-type", "application/octet-stream").body(body);
+        let response = self.send(request).await?;
+        let bytes = response.bytes().await.map_err(|error| self.broken(&error))?;
+        serde_json::from_slice(&bytes).map_err(|error| self.odd(format!("its answer: {error}")))
     }
 
     /// `GET /v1/runs/{id}`.

@@ -9,7 +9,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 
-use super::{Web, dashboard, evidence, guard, health, sign_in, stream, v1};
+use super::{Web, dashboard, evidence, export, guard, health, import, sign_in, stream, v1};
 use crate::site;
 
 /// Who may ask.
@@ -83,6 +83,8 @@ impl Table {
         table.add(&post, "/v1/checkpoints/{id}/restore/plan", HostCredential, v1::restore_plan);
         table.add(&get, "/v1/checkpoints/{id}/manifest", Bearer, v1::manifest);
         table.add(&get, "/v1/checkpoints/{id}/content/{*path}", HostCredential, v1::content);
+        table.add(&get, "/v1/checkpoints/{id}/export", HostCredential, export::export);
+        table.add(&post, "/v1/imports", HostCredential, import::import);
         table.add(&get, "/v1/runs", Bearer, v1::runs);
         table.add(&get, "/v1/runs/{id}", Bearer, v1::run);
         table.add(&post, "/v1/runs/{id}/cancel", Bearer, v1::cancel);

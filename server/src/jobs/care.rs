@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, catalogue, facts, upkeep};
+use super::{Desk, catalogue, export, facts, upkeep};
 use crate::vaults::blocking;
 
 /// How often leases are looked at.
@@ -90,7 +90,7 @@ fn sweep(scratch: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if (name.starts_with("run_") || name.starts_with(catalogue::SCRATCH))
+        if ["run_", catalogue::SCRATCH, export::SCRATCH].iter().any(|ours| name.starts_with(ours))
             && let Err(error) = std::fs::remove_dir_all(entry.path())
         {
             tracing::warn!(path = %entry.path().display(), %error, "scratch space could not be swept");

@@ -135,7 +135,10 @@ fn tell_forgotten(job: &Job, found: &seal::Found) {
 }
 
 /// What an earlier attempt of this run has sealed.
-async fn found_again(job: &Job, id: &holdfast_model::id::CheckpointId) -> Result<Option<CheckpointRow>, JobError> {
+pub(super) async fn found_again(
+    job: &Job,
+    id: &holdfast_model::id::CheckpointId,
+) -> Result<Option<CheckpointRow>, JobError> {
     let store = job.desk.store();
     if job.claim.run.view.sealed {
         return Ok(Some(store.checkpoint(id).await?));
@@ -211,7 +214,7 @@ async fn take(
 
 /// A checkpoint that cannot fit is not begun. What it will store nobody knows; what the last one stored beside the one
 /// before it is the best guess.
-async fn refuse_without_room(open: &OpenVault, last: Option<&Manifest>) -> Result<(), JobError> {
+pub(super) async fn refuse_without_room(open: &OpenVault, last: Option<&Manifest>) -> Result<(), JobError> {
     let needed = last.filter(|last| last.previous.is_some()).map_or(0, |last| last.stored).max(LEAST_ROOM);
     match blocking(open.vault.clone(), Vault::free).await? {
         Some(free) if free < needed => Err(JobError::Failed(format!(
@@ -226,7 +229,7 @@ async fn refuse_without_room(open: &OpenVault, last: Option<&Manifest>) -> Resul
 }
 
 /// Begins to write. Somebody who holds the vault for himself, as a prune does for moments, is waited for.
-async fn writer(job: &Job, open: &OpenVault) -> Result<holdfast_vault::Writer, JobError> {
+pub(super) async fn writer(job: &Job, open: &OpenVault) -> Result<holdfast_vault::Writer, JobError> {
     let begun = std::time::Instant::now();
     let mut told = false;
     loop {
@@ -318,7 +321,7 @@ fn manifest(
     })
 }
 
-async fn sealed(
+pub(super) async fn sealed(
     job: &Job,
     open: &OpenVault,
     writer: Arc<holdfast_vault::Writer>,
@@ -362,7 +365,7 @@ async fn sealed(
 }
 
 /// Makes it visible. The seal has happened, so a database that fails is asked again.
-async fn publish(job: &Job, publication: &Publication) -> Result<(), JobError> {
+pub(super) async fn publish(job: &Job, publication: &Publication) -> Result<(), JobError> {
     let store = job.desk.store();
     let mut tried = 0;
     loop {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Desk, check, copy, create, drill,
     hold::{Hold, Why},
+    import,
     job::{Ending, Job, JobError, Scratch},
     prune, repair, restore, upkeep, verify,
 };
@@ -69,6 +70,7 @@ async fn run(desk: &Desk, claim: Claim, name: &str, stop: &CancellationToken) {
         }
         match kind {
             RunKind::Create => create::create(&task).await,
+            RunKind::Import => import::resume(&task).await,
             RunKind::Drill => drill::drill(&task).await,
             RunKind::Verify => verify::verify(&task).await,
             RunKind::Restore => restore::restore(&task).await,

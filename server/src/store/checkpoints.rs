@@ -115,13 +115,16 @@ impl Store {
     }
 
     /// A checkpoint by its id, a unique prefix of it (with or without `chk_`), `ENV@latest`, `latest` where there is
-    /// one environment, or its exact name.
+    /// one environment, its exact name, or, where it was imported, the id that it had where it was made.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Ambiguous`] with the ids that match.
     pub async fn find_checkpoint(&self, text: &str) -> Result<CheckpointRow, StoreError> {
         if let Ok(id) = text.parse() {
-            return self.checkpoint(&id).await;
+            return match self.checkpoint(&id).await {
+                Err(error @ StoreError::NotFound { .. }) => self.imported_as(text).await?.ok_or(error),
+                found => found,
+            };
         }
         if let Some(environment) = text.strip_suffix("@latest") {
             let environment = self.find_environment(environment).await?;
@@ -148,9 +151,26 @@ impl Store {
         } else {
             named
         };
+        match self.the_only(rows, text).await? {
+            Some(row) => Ok(row),
+            None => self.imported_as(text).await?.ok_or_else(|| StoreError::not_found("checkpoint", text)),
+        }
+    }
+
+    /// The checkpoint that was imported and had this id where it was made.
+    async fn imported_as(&self, origin: &str) -> Result<Option<CheckpointRow>, StoreError> {
+        let rows = sqlx::query(select_checkpoint!("and c.origin = $1 order by c.created_at desc, c.id desc limit $2"))
+            .bind(origin)
+            .bind(CANDIDATES)
+            .fetch_all(&self.pool)
+            .await?;
+        self.the_only(rows, origin).await
+    }
+
+    async fn the_only(&self, rows: Vec<AnyRow>, text: &str) -> Result<Option<CheckpointRow>, StoreError> {
         match rows.as_slice() {
-            [] => Err(StoreError::not_found("checkpoint", text)),
-            [row] => self.with_tags(checkpoint_row(row)?).await,
+            [] => Ok(None),
+            [row] => Ok(Some(self.with_tags(checkpoint_row(row)?).await?)),
             many => Err(StoreError::Ambiguous {
                 what: "checkpoint",
                 text: text.to_owned(),

@@ -1,8 +1,9 @@
 //! How a sealed checkpoint becomes visible: all of it at once, under the fence of its run.
 
 use holdfast_model::{
+    export::keys,
     id::{EnvironmentId, RunId},
-    state::{Integrity, Proof, Protection},
+    state::{Integrity, Proof, Protection, Trigger},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -50,8 +51,8 @@ pub(super) async fn insert_checkpoint(
     let manifest = &sealed.manifest;
     let done = sqlx::query(
         "insert into checkpoint (id, environment, run, name, description, cause, created_by, created_at, sealed_at, \
-         total, stored, commit_id, manifest, manifest_hash, proof, protection) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict (id) do nothing",
+         total, stored, commit_id, manifest, manifest_hash, proof, protection, origin) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) on conflict (id) do nothing",
     )
     .bind(manifest.checkpoint.as_str())
     .bind(environment.as_str())
@@ -69,6 +70,8 @@ pub(super) async fn insert_checkpoint(
     .bind(hex::encode(Sha256::digest(sealed.text.as_bytes())))
     .bind(Proof::Unproven.as_str())
     .bind(Protection::None.as_str())
+    // Whoever else writes such a word into the open map names no origin by it.
+    .bind(manifest.metadata.get(keys::ID).filter(|_| manifest.trigger == Trigger::Import).cloned())
     .execute(write.on())
     .await?;
     let new = done.rows_affected() == 1;

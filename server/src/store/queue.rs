@@ -58,6 +58,22 @@ impl Store {
         Ok(id)
     }
 
+    /// Begins a run that does not wait in the queue, because what it works on is here and now: run, audit and its first
+    /// event in one transaction.
+    ///
+    /// # Errors
+    /// When what it works on does not exist, or the database fails.
+    pub async fn begin(&self, run: NewRun, worker: &str) -> Result<Claim, StoreError> {
+        let mut write = self.write().await?;
+        let id = insert(&mut write, &run, None).await?;
+        take(&mut write, &id, worker).await?;
+        write.state_event(&id, RunState::Running, None).await?;
+        write.audit(&run.created_by, &format!("run.{}", run.kind), run.on.id(), id.as_str()).await?;
+        let claim = read_claim(&mut write, &id).await?;
+        write.commit().await?;
+        Ok(claim)
+    }
+
     /// Begins a run as a part of another one that is held: it does not wait for the environment's slot.
     ///
     /// # Errors
@@ -279,7 +295,7 @@ fn back_off(attempt: u32) -> i64 {
 async fn insert(write: &mut Write, run: &NewRun, part_of: Option<&RunId>) -> Result<RunId, StoreError> {
     let id = fresh(write.now(), RunId::from_parts)?;
     let checkpoint = match run.kind {
-        RunKind::Create => Some(fresh(write.now(), CheckpointId::from_parts)?),
+        kind if kind.makes_checkpoint() => Some(fresh(write.now(), CheckpointId::from_parts)?),
         _ => run.checkpoint.clone(),
     };
     let (what, query) = match &run.on {

@@ -98,6 +98,8 @@ async fn what_is_open_and_what_is_the_hosts_is_written_down_here_too() {
             "POST /v1/checkpoints/{id}/restore",
             "POST /v1/checkpoints/{id}/restore/plan",
             "GET /v1/checkpoints/{id}/content/{*path}",
+            "GET /v1/checkpoints/{id}/export",
+            "POST /v1/imports",
             "POST /v1/vaults",
             "POST /v1/vaults/{project}",
             "POST /v1/vaults/{project}/prune",

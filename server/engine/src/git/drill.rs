@@ -100,7 +100,7 @@ pub(crate) fn drill(
 }
 
 /// Restores a sealed repository to an empty folder; gives what is wrong with the copy, if anything.
-pub(super) fn bring(
+pub(crate) fn bring(
     vault: &Vault,
     dir: &TreeId,
     target: &Path,

@@ -103,34 +103,51 @@ impl Git {
         Ok(String::from_utf8_lossy(&self.run(arguments)?).trim().to_owned())
     }
 
+    /// Runs it and hands its standard output to `read` while it comes; any exit status but 0 is an error then. The child
+    /// ends with the reader.
+    pub(super) fn piped<T>(
+        &self,
+        arguments: &[&str],
+        read: impl FnOnce(std::process::ChildStdout) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.cancel.check()?;
+        let said =
+            |error: std::io::Error| Failure::Said(format!("`{}` cannot be run: {error}", self.program.display()));
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(said)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let words = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            if let Some(mut pipe) = stderr {
+                let _ = (&mut pipe).take(WORDS).read_to_end(&mut bytes);
+                let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+            }
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        let outcome = match stdout {
+            Some(stdout) => read(stdout),
+            None => Err(Failure::Said("git has no output".to_owned())),
+        };
+        if outcome.is_err() {
+            let _ = child.kill();
+        }
+        let status = child.wait().map_err(said)?;
+        let words = words.join().unwrap_or_default();
+        match outcome {
+            Ok(value) if status.success() => Ok(value),
+            Ok(_) => {
+                let what = arguments.first().copied().unwrap_or_default();
+                Err(Failure::Said(format!("git {what} failed: {}", words.trim())))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Runs it and gives what came of it, whatever its exit status.
     pub(crate) fn ask(&self, arguments: &[&str], input: &[u8]) -> Result<Answer, Failure> {
         self.cancel.check()?;
-        let mut command = Command::new(&self.program);
-        command.env_clear();
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
-        }
-        for (variable, value) in [
-            ("LC_ALL", "C"),
-            ("HOME", "/nonexistent"),
-            ("GIT_CONFIG_NOSYSTEM", "1"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"),
-            ("GIT_ATTR_NOSYSTEM", "1"),
-            ("GIT_OPTIONAL_LOCKS", "0"),
-            ("GIT_TERMINAL_PROMPT", "0"),
-            ("GIT_NO_LAZY_FETCH", "1"),
-            ("GIT_NO_REPLACE_OBJECTS", "1"),
-        ] {
-            command.env(variable, value);
-        }
-        for (variable, value) in &self.surroundings {
-            command.env(variable, value);
-        }
-        for setting in SAFE.iter().copied().chain(self.settings.iter().map(String::as_str)) {
-            command.arg("-c").arg(setting);
-        }
-        command.args(arguments).current_dir(&self.folder).process_group(0);
+        let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let said =
             |error: std::io::Error| Failure::Said(format!("`{}` cannot be run: {error}", self.program.display()));
@@ -176,6 +193,36 @@ impl Git {
                 ok: status.success(),
             })
         })
+    }
+
+    /// The program with its surroundings and settings, a process group of its own.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env_clear();
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        for (variable, value) in [
+            ("LC_ALL", "C"),
+            ("HOME", "/nonexistent"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_ATTR_NOSYSTEM", "1"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_NO_LAZY_FETCH", "1"),
+            ("GIT_NO_REPLACE_OBJECTS", "1"),
+        ] {
+            command.env(variable, value);
+        }
+        for (variable, value) in &self.surroundings {
+            command.env(variable, value);
+        }
+        for setting in SAFE.iter().copied().chain(self.settings.iter().map(String::as_str)) {
+            command.arg("-c").arg(setting);
+        }
+        command.args(arguments).current_dir(&self.folder).process_group(0);
+        command
     }
 }
 

@@ -89,6 +89,13 @@ pub async fn prepare(component: &Component, url: &Secret, tools: &Tools, ctx: &C
     cancellable(ctx, work).await
 }
 
+/// The same for a throwaway server of our own.
+pub(super) async fn prepare_throwaway(name: &Name, target: Target, install: PgInstall) -> Result<Prepared, PgError> {
+    let mut session = target.connect().await?;
+    let (server, _) = version(&mut session).await?;
+    Ok(Prepared { name: name.clone(), target, install, session, server })
+}
+
 /// `server_version`, and the major version in it.
 pub(super) async fn version(session: &mut Session) -> Result<(String, u32), PgError> {
     let sql = "select current_setting('server_version'), current_setting('server_version_num')";

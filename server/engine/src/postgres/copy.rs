@@ -75,6 +75,14 @@ fn small<T: serde::de::DeserializeOwned>(vault: &Vault, dir: &TreeId, name: &str
     serde_json::from_slice(&bytes).map_err(|error| PgError::Refused(format!("{name} cannot be read: {error}")))
 }
 
+/// Whether a text is a `database.json`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_database(text: &[u8]) -> Result<(), String> {
+    serde_json::from_slice::<Database>(text).map(drop).map_err(|error| format!("it is no database.json: {error}"))
+}
+
 /// A file, where a chunk's boundary means nothing.
 struct Plain(File);
 
