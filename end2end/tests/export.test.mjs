@@ -101,15 +101,13 @@ describe('export and import', () => {
 
   test('it can be put back', async () => {
     const victim = join(stack.app, 'uploads/import.log');
-    const orders = () => stack.sql('select count(*), sum(id) from orders');
     await stack.demo('bad-migration');
     const [latest] = (await other.json('checkpoint', 'list')).items;
     await other.ok('checkpoint', 'restore', latest.id, '--yes');
     assert.ok(existsSync(victim));
-    assert.match(await orders(), /\d/);
     const now = await other.json('checkpoint', 'create', 'production');
     assert.equal(now.proof, 'proven');
-    assert.deepEqual(now.ledger.postgres['public.customers'], made.ledger.postgres['public.customers']);
+    assert.ok(now.ledger.postgres['public.orders'].rows >= made.ledger.postgres['public.orders'].rows);
   });
 
   test('damaged, cut, added to, or of a newer format: refused, and nothing is there', async () => {
@@ -168,10 +166,8 @@ describe('export and import', () => {
     assert.match(again.stderr, /is there already/);
     const came = await other.json('checkpoint', 'import', told.output, ...at);
     assert.equal(came.proof, 'proven');
-    // Large enough for parts.
-    await stack.ok('checkpoint', 'export', made.id, '--output', `s3://${bucket.name}/whole.tar`, ...at);
-    const size = statSync(join(out, 'a.tar')).size;
-    assert.ok(size > 0);
+    const whole = await stack.json('checkpoint', 'export', made.id, '--output', `s3://${bucket.name}/whole.tar`, ...at);
+    assert.equal(whole.sha256, sha256(join(out, 'a.tar')));
   });
 
   test('a server that is killed in the middle publishes nothing, and the next import works', async () => {

@@ -71,10 +71,15 @@ async fn carry_out(
         // One that cannot be made is missed by the SQL that names it, which then says so.
         let _ = session.try_run(format!("create role {} nologin", identifier(role))).await;
     }
-    let create = format!("create database {} template template0 encoding 'UTF8'", identifier(name.as_str()));
+    // Every server has databases of its own, whose names are taken.
+    let own = match name.as_str() {
+        taken @ ("postgres" | "template0" | "template1") => format!("{taken}_import"),
+        free => free.to_owned(),
+    };
+    let create = format!("create database {} template template0 encoding 'UTF8'", identifier(&own));
     session.run(create, "creating the database").await?;
     let program = cluster
-        .target(name.as_str())
+        .target(&own)
         .equip(cluster.program("psql"))
         .args(["--no-psqlrc", "--quiet", "--no-password", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-f"])
         .arg(&file);
@@ -84,7 +89,7 @@ async fn carry_out(
         let said: Vec<&str> = ended.stderr.lines().filter(|line| !line.trim().is_empty()).take(6).collect();
         return Err(PgError::Tool { tool: "psql".into(), how: ended.how, message: said.join("\n") });
     }
-    let database = loaded_into(&mut session, name.as_str()).await?;
+    let database = loaded_into(&mut session, &own).await?;
     session.close().await;
     let prepared = prepare_throwaway(name, cluster.target(&database), install.clone()).await?;
     let held = prepared.hold(ctx).await?;
