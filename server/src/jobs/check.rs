@@ -44,16 +44,8 @@ pub(crate) async fn check(job: &Job) -> Result<Ending, JobError> {
     for problem in report.problems.iter().take(LISTED) {
         job.log(Level::Error, format!("damaged: {}", problem.what));
     }
-    // A check follows the snapshots that are there, and knows nothing of one that is not.
-    let present: HashSet<String> =
-        blocking(open.vault, Vault::snapshot_ids).await?.iter().map(ToString::to_string).collect();
-    let still: Vec<(CheckpointId, String)> = store.copies_in(id).await?;
     let mut damaged = damaged(&report, &before);
-    let missing: Vec<(CheckpointId, String)> = before
-        .iter()
-        .filter(|copy| !present.contains(&copy.1) && still.contains(copy))
-        .map(|(checkpoint, snapshot)| (checkpoint.clone(), format!("its snapshot {snapshot} is not in the vault")))
-        .collect();
+    let missing = missing(job, id, open.vault, &before).await?;
     let places = report.problems.len() + missing.len();
     damaged.extend(missing.clone());
     for (checkpoint, what) in &damaged {
@@ -74,6 +66,25 @@ pub(crate) async fn check(job: &Job) -> Result<Ending, JobError> {
     }
     ctx.step(STEP, &title, StepState::Failed, None, None);
     Ok(Ending { state: RunState::Failed, message: Some(told), gate_open: None })
+}
+
+/// Checkpoints whose snapshot is gone, each with what is to be said of it: whoever follows the snapshots that are there
+/// knows nothing of one that is not. `before` are the copies that the vault had a while ago; what was deleted since then
+/// is not missed.
+pub(super) async fn missing(
+    job: &Job,
+    id: &VaultId,
+    vault: Vault,
+    before: &[(CheckpointId, String)],
+) -> Result<Vec<(CheckpointId, String)>, JobError> {
+    let present: HashSet<String> =
+        blocking(vault, Vault::snapshot_ids).await?.iter().map(ToString::to_string).collect();
+    let still = job.desk.store().copies_in(id).await?;
+    Ok(before
+        .iter()
+        .filter(|copy| !present.contains(&copy.1) && still.contains(copy))
+        .map(|(checkpoint, snapshot)| (checkpoint.clone(), format!("its snapshot {snapshot} is not in the vault")))
+        .collect())
 }
 
 /// All data of the vault was read and nothing was wrong: so each of its checkpoints is intact.

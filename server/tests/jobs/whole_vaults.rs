@@ -138,6 +138,26 @@ async fn a_repair_says_which_checkpoints_are_not_whole_any_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repair_names_the_checkpoints_whose_snapshot_is_gone() {
+    let house = House::new().await;
+    let (lost, deleted, kept) = (house.back_up().await, house.back_up().await, house.back_up().await);
+    let snapshot = house.data().join("vaults/shop/snapshots").join(&lost.vault.snapshot);
+    std::fs::remove_file(snapshot).unwrap();
+    house.desk.delete_checkpoint(&deleted.id, "ada").await.unwrap();
+    let run = house.queue_on_vault(RunKind::Repair, None, json!({})).await;
+    let run = house.ended(&run).await;
+    assert_eq!(run.state, RunState::Warning, "{:?}", run.message);
+    assert!(run.message.unwrap().ends_with("the snapshot of one checkpoint is gone: the log names it"));
+    let story = house.story(&run.id).await;
+    assert!(house.logged(&run.id, &format!("{} is not whole", lost.id)).await, "{story}");
+    for other in [&kept, &deleted] {
+        assert!(!house.logged(&run.id, other.id.as_str()).await, "{story}");
+    }
+    assert_eq!(house.store.checkpoint_view(&lost.id).await.unwrap().integrity, Integrity::Damaged);
+    assert_ne!(house.store.checkpoint_view(&kept.id).await.unwrap().integrity, Integrity::Damaged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_gets_what_there_is_and_what_comes_and_loses_what_is_deleted() {
     let house = House::new().await;
     let first = house.back_up().await;
