@@ -1,6 +1,6 @@
 //! From a request to a proven checkpoint.
 
-use std::io::Read as _;
+use std::{io::Read as _, time::Duration};
 
 use holdfast::{jobs::DeskError, store::StoreError};
 use holdfast_model::{
@@ -9,6 +9,7 @@ use holdfast_model::{
     request::CreateCheckpoint,
     state::{Integrity, Proof, RunKind, RunState},
 };
+use holdfast_vault::{Cancel, Meter, PruneOptions};
 use sha2::{Digest as _, Sha256};
 
 use crate::house::{CANARY_DEFINITION, CANARY_ENV, House};
@@ -192,4 +193,25 @@ async fn drill_and_verify_on_demand() {
     assert_eq!(house.ended(&verify).await.state, RunState::Succeeded);
     let view = house.store.checkpoint_view(&id).await.unwrap();
     assert_eq!((view.proof, view.integrity), (Proof::Proven, Integrity::Intact));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checkpoint_before_only_saves_work_and_may_have_gone_from_the_vault() {
+    let house = House::new().await;
+    let gone = house.back_up().await;
+    let (vault, snapshot) = (house.vault().await, gone.vault.snapshot.parse().unwrap());
+    // Somebody else's hand: forgotten, and taken out at once with all that it alone needed.
+    tokio::task::spawn_blocking(move || {
+        vault.forget(&snapshot).unwrap();
+        let at_once = PruneOptions { grace: Duration::ZERO, ..PruneOptions::default() };
+        for _ in 0..2 {
+            vault.prune(&at_once, &Cancel::new(), &Meter::new(), &|| false).unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    let run = house.create(CreateCheckpoint { drill: true, ..CreateCheckpoint::default() }).await;
+    assert_eq!((run.state, run.gate_open), (RunState::Succeeded, Some(true)), "{}", house.story(&run.id).await);
+    assert!(house.logged(&run.id, "the checkpoint before this one cannot be read").await);
+    house.restic(&["check", "--read-data"]).await;
 }

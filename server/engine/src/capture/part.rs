@@ -10,6 +10,7 @@ use std::{
 
 use holdfast_model::{
     definition::{Component, Settings, Variable},
+    event::Level,
     ledger::Ledger,
     manifest::{Facts, ManifestComponent, Skipped},
     name::Name,
@@ -90,7 +91,7 @@ impl Part {
             .clone();
         let scratch = work.scratch.join(name.as_str());
         place::private_dir(&scratch).map_err(|error| Failure::io(&scratch, &error))?;
-        let parent = parent(work, &component).await?;
+        let parent = parent(work, &component, ctx).await?;
         let state = match component.settings.clone() {
             Settings::Files { path, exclude } => {
                 let patterns: Vec<String> = exclude.into_iter().chain(work.exclude.iter().cloned()).collect();
@@ -326,19 +327,25 @@ fn from_postgres(error: &postgres::PgError, ctx: &Context) -> Failure {
 }
 
 /// The component's tree in the checkpoint before; a checkpoint that lacks it has none, and all is read anew.
-async fn parent(work: &CaptureWork, component: &Component) -> Result<Option<TreeId>, Failure> {
+async fn parent(work: &CaptureWork, component: &Component, ctx: &Context) -> Result<Option<TreeId>, Failure> {
     let Some(parent) = work.parent.clone() else { return Ok(None) };
     let same = |earlier: &ManifestComponent| earlier.name == component.name && earlier.kind == component.kind();
     if !parent.manifest.components.iter().any(same) || !matches!(component.kind(), Kind::Files | Kind::Git) {
         return Ok(None);
     }
     let (vault, place) = (work.vault.clone(), component.place());
-    blocking(move || match vault.find(&parent.root, Path::new(&place)) {
-        Ok(node) => Ok(node.subtree),
-        Err(holdfast_vault::Error::NoSuchPath { .. }) => Ok(None),
+    let found = blocking(move || match vault.find(&parent.root, Path::new(&place)) {
+        Err(damaged @ holdfast_vault::Error::Damaged { .. }) => Ok(Err(damaged)),
+        Ok(node) => Ok(Ok(node.subtree)),
+        Err(holdfast_vault::Error::NoSuchPath { .. }) => Ok(Ok(None)),
         Err(error) => Err(error.into()),
-    })
-    .await
+    });
+    // It only saves work: a checkpoint that has gone from the vault, or is damaged there, must not be the end of all.
+    Ok(found.await?.unwrap_or_else(|error| {
+        let what = format!("the checkpoint before this one cannot be read, so all is read anew: {error}");
+        ctx.log(Level::Warning, Some(component.name.as_str()), what);
+        None
+    }))
 }
 
 /// The tools that took part in a component's capture.
