@@ -1,5 +1,6 @@
 //! Doing what was decided, under the exclusive lock, in slices.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -19,8 +20,8 @@ use crate::{BackendError, Id, PackId};
 const SMALL: usize = FILE_BLOBS / 5;
 /// … when there are so many of them.
 const MANY_SMALL: usize = 8;
-/// Packs removed between two looks at lock and clock.
-const REMOVED_AT_ONCE: usize = 32;
+/// Packs removed, or index files read, between two looks at lock and clock.
+const AT_ONCE: usize = 32;
 /// For how long the vault is left to others between two slices.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -66,13 +67,19 @@ impl<'a, 'b> Apply<'a, 'b> {
     }
 
     pub(super) fn run(mut self) -> Result<Outcome, Halt> {
-        for step in self.steps() {
+        let mut steps = VecDeque::from(self.steps());
+        while let Some(step) = steps.pop_front() {
             self.prune.turn.check()?;
             if !self.enter()? {
                 return Ok(Outcome::Changed);
             }
             match step {
-                Step::Index(files) => self.replace(&files)?,
+                Step::Index(files) => {
+                    let later = self.replace(files)?;
+                    if !later.is_empty() {
+                        steps.push_front(Step::Index(later));
+                    }
+                }
                 Step::Strays(packs) => self.mark_strays(&packs)?,
                 Step::Remove(packs) => self.remove(&packs)?,
             }
@@ -105,7 +112,7 @@ impl<'a, 'b> Apply<'a, 'b> {
             .map(|(pack, of)| (pack, of.size))
             .collect();
         let due: Vec<(PackId, u64)> = due.iter().filter_map(number).collect();
-        steps.extend(due.chunks(REMOVED_AT_ONCE).map(|packs| Step::Remove(packs.to_vec())));
+        steps.extend(due.chunks(AT_ONCE).map(|packs| Step::Remove(packs.to_vec())));
         steps.extend(grouped(&later).map(Step::Index));
         steps.extend(self.survey.census.strays.chunks(FILE_BLOBS).map(|packs| Step::Strays(packs.to_vec())));
         steps
@@ -145,14 +152,25 @@ impl<'a, 'b> Apply<'a, 'b> {
         Ok(())
     }
 
-    fn replace(&mut self, files: &[Id]) -> Result<(), Halt> {
+    /// Puts a new file in the place of these, and gives those that it had no time for: many small ones that are far
+    /// away would take longer than anybody is to wait.
+    fn replace(&mut self, mut files: Vec<Id>) -> Result<Vec<Id>, Halt> {
         let vault = self.prune.vault;
-        let now = OffsetDateTime::now_utc();
+        let (begun, now) = (Instant::now(), OffsetDateTime::now_utc());
         let mut rewrite = Rewrite::default();
-        for id in files {
-            let file: IndexJson = vault.load(FileKind::Index, &id.to_string())?;
-            self.sort(file, now, &mut rewrite);
+        let mut read = 0;
+        for some in files.chunks(AT_ONCE) {
+            // Those that were read have to be removed too.
+            if read > 0 && begun.elapsed() >= self.prune.options.slice / 2 {
+                break;
+            }
+            self.prune.turn.check()?;
+            for file in vault.in_parallel(some, |id| vault.load(FileKind::Index, &id.to_string()))? {
+                self.sort(file, now, &mut rewrite);
+            }
+            read += some.len();
         }
+        let later = files.split_off(read);
         let new = self.write(&rewrite.json)?;
         if let Err(halt) = self.still_held() {
             // Others have worked here since: what it says may be of yesterday. The old files still say it all.
@@ -161,17 +179,16 @@ impl<'a, 'b> Apply<'a, 'b> {
             }
             return Err(halt);
         }
-        for id in files {
-            vault.backend.withdraw(FileKind::Index, &id.to_string())?;
-            self.survey.census.files.retain(|file| file.id != *id);
-        }
+        vault.in_parallel(&files, |id| Ok(vault.backend.withdraw(FileKind::Index, &id.to_string())?))?;
+        let gone: IdSet = files.into_iter().collect();
+        self.survey.census.files.retain(|file| !gone.contains(&file.id));
         let report = &mut self.prune.report;
         report.packs_returned += rewrite.returned;
         report.packs_gone += rewrite.gone;
         for size in rewrite.marked {
             report.mark(size, now, self.prune.options);
         }
-        Ok(())
+        Ok(later)
     }
 
     /// Each entry to where it belongs.
