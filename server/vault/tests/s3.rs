@@ -11,6 +11,8 @@ mod hold;
 mod proxy;
 #[path = "faults/report.rs"]
 mod report;
+#[path = "s3/scene.rs"]
+mod scene;
 #[path = "support/lib.rs"]
 mod support;
 #[path = "s3/weed.rs"]
