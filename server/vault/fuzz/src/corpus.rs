@@ -1,8 +1,11 @@
 //! The kept corpora, and mutations of them, tried on a reader by an ordinary test: the same ones each time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, panic};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 /// Mutations for each reader, beside the files themselves.
 const MUTATIONS: usize = 1500;
@@ -12,25 +15,24 @@ const MUTATIONS: usize = 1500;
 /// `crate_root`.
 pub fn survives(crate_root: &str, fuzz: &str, name: &str, reader: fn(&[u8])) {
     let fuzz = Path::new(crate_root).join(fuzz);
-    let list = |folder: &str| -> Vec<_> {
-        let entries = fs::read_dir(fuzz.join(folder).join(name)).into_iter().flatten();
-        entries.map(|entry| entry.unwrap().path()).collect()
-    };
-    let mut paths = [list("corpus"), list("found")].concat();
-    paths.sort();
-    let files: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
-    assert!(files.len() > 5, "{} holds next to nothing for {name}", fuzz.display());
+    let corpus = fs::read_to_string(fuzz.join("corpus").join(name)).unwrap();
+    let mut inputs: Vec<Vec<u8>> = corpus.lines().map(|line| BASE64_STANDARD.decode(line).unwrap()).collect();
+    assert!(inputs.len() > 5, "{} holds next to nothing for {name}", fuzz.display());
+    let found = fs::read_dir(fuzz.join("found").join(name)).into_iter().flatten();
+    let mut found: Vec<PathBuf> = found.map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    inputs.extend(found.iter().map(|path| fs::read(path).unwrap()));
     let attempt = |bytes: &[u8], what: &dyn Fn() -> String| {
         if panic::catch_unwind(|| reader(bytes)).is_err() {
             panic!("{name}: {} brings it down:\n{}", what(), bytes.escape_ascii());
         }
     };
-    for (path, bytes) in paths.iter().zip(&files) {
-        attempt(bytes, &|| path.display().to_string());
+    for (number, bytes) in inputs.iter().enumerate() {
+        attempt(bytes, &|| format!("input {number}"));
     }
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for round in 0..MUTATIONS {
-        let (bytes, other) = (dice.pick(&files), dice.pick(&files));
+        let (bytes, other) = (dice.pick(&inputs), dice.pick(&inputs));
         let mutated = mutate(&mut dice, bytes.clone(), other);
         attempt(&mutated, &|| format!("mutation {round}"));
     }
