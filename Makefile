@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help build site demo clean-demo check test test-e2e test-faults figures bench screenshots clean
+.PHONY: help build site demo clean-demo check test test-e2e test-faults fuzz figures bench screenshots clean
 
 native := -p holdfast -p holdfast-model -p holdfast-vault -p holdfast-engine -p holdfast-app
 # Tools that .ci/install put into the tree come before the machine's own.
@@ -48,11 +48,13 @@ test-faults: ## the vault's fault suite in its long form, about 15 minutes; its 
 	rm -rf target/tmp/faults
 	HOLDFAST_FAULTS=full cargo test --locked -p holdfast-vault --test prune_faults --test faults
 	HOLDFAST_FAULTS=full cargo test --locked -p holdfast-vault --test s3 faults
+	HOLDFAST_FAULTS=full cargo test --locked -p holdfast --test cli stopped
 	HOLDFAST_FAULTS=report cargo test --locked -p holdfast-vault --test faults -- --exact figures
 
-fuzz: ## bytes that nobody would write, on all that reads a vault: make fuzz TIME=60 only="tree key"; TIME is per target
+fuzz: ## bytes that nobody would write, on all that reads a vault, 10 min a target: make fuzz TIME=60 only="tree key"
 	@.ci/install fuzz
 	@.ci/fuzz $(or $(TIME),600) $(only)
+	$(if $(only),,HOLDFAST_FAULTS=fuzz cargo test --locked -p holdfast-vault --test faults -- --exact figures)
 
 figures: ## measure: checkpoints of the demo and of a 1 GB tree, beside stock restic
 	@.ci/install

@@ -22,7 +22,8 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    /// What a command that has ended leaves.
+    pub fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         Self {
             code: output.status.code().expect("ended by itself"),
@@ -99,6 +100,11 @@ impl Server {
         self.home.path().join("data")
     }
 
+    /// The server's process.
+    pub fn process(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.child)
+    }
+
     /// What it logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.home.path().join("server.log")).unwrap_or_default()
@@ -122,8 +128,10 @@ impl Drop for Server {
         if std::thread::panicking() {
             eprintln!("the server's log:\n{}", self.log());
         }
-        let _ =
-            rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM);
+        // One that was stopped hears nothing before it goes on.
+        for signal in [rustix::process::Signal::CONT, rustix::process::Signal::TERM] {
+            let _ = rustix::process::kill_process(self.process(), signal);
+        }
         let _ = self.child.wait();
     }
 }

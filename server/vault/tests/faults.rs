@@ -1,5 +1,5 @@
 //! The fault suite: everything that can happen to a vault in the middle of its work. Short here, long by
-//! `make test-faults`, which writes its figures to `FAULTS.md`.
+//! `make test-faults`, which writes its figures to `FAULTS.md`; those of `make fuzz` stand there too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 
@@ -7,6 +7,8 @@
 mod damage;
 #[path = "faults/errors.rs"]
 mod errors;
+#[path = "faults/fuzzing.rs"]
+mod fuzzing;
 #[path = "faults/kill.rs"]
 mod kill;
 #[path = "faults/life.rs"]
@@ -32,8 +34,9 @@ mod target;
 #[path = "faults/victim.rs"]
 mod victim;
 
-/// Not a test: the last step of the long form.
+/// Not a test: the last step of the long form, and of `make fuzz`.
 #[test]
 fn figures() {
     report::put_together(&life::restics());
+    fuzzing::put_together();
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 use time::OffsetDateTime;
 
 /// The rows, in the order in which they are told.
-const ROWS: [(&str, &str); 13] = [
+const ROWS: [(&str, &str); 14] = [
     ("power", "Lost power"),
     ("errors", "The n-th call fails"),
     ("target", "The n-th call fails, restore's target"),
@@ -18,6 +18,7 @@ const ROWS: [(&str, &str); 13] = [
     ("kill-points", "kill -9 at a call"),
     ("kill-moments", "kill -9 at any moment"),
     ("stopped-writer", "A writer stands still"),
+    ("stopped-server", "A server stands still"),
     ("stopped-prune", "A prune stands still"),
     ("prune-fails", "Prune, storage fails"),
     ("prune-lost", "Prune, answer lost"),
@@ -34,7 +35,8 @@ pub struct Row {
     pub count: usize,
 }
 
-fn form() -> String {
+/// Which form of the suite runs: none (short), `full`, `report` and `fuzz` (putting figures together).
+pub fn form() -> String {
     std::env::var("HOLDFAST_FAULTS").unwrap_or_default()
 }
 
@@ -64,7 +66,13 @@ fn said(program: &str, args: &[&str]) -> String {
     text.lines().next().unwrap_or("not there").trim().to_owned()
 }
 
-fn machine() -> String {
+/// The day and the state of the source, as a line for people.
+pub fn the_day() -> String {
+    format!("{}, commit {}", OffsetDateTime::now_utc().date(), said("git", &["rev-parse", "--short", "HEAD"]))
+}
+
+/// The machine, as a line for people.
+pub fn the_machine() -> String {
     let find = |file: &str, key: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
         let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();
@@ -95,17 +103,38 @@ pub fn put_together(restics: &[PathBuf]) {
         "# What the vault was put through\n\n\
          Written by `make test-faults`, never by hand; a part that finds anything fails, and then nothing is written. The \
          short form of all of it runs in `make test`.\n\n\
-         - {date}, commit {commit}\n- {machine}\n- {rustc}; looked at by {restics} too\n- seed {seed}\n\n\
+         - {day}\n- {machine}\n- {rustc}; looked at by {restics} too\n- seed {seed}\n\n\
          | fault | what | times | lost | changed | wrong |\n|---|---|---:|---:|---:|---:|\n{table}\n\
          *Lost*: a sealed snapshot that is not there. *Changed*: one that does not restore bit for bit, or whose check of \
          all data is not clean. *Wrong*: a seal that is not there, an error that is not said to be what it is, a next run \
          that needs help, bytes that are given out and are not those that were put in.\n",
-        date = OffsetDateTime::now_utc().date(),
-        commit = said("git", &["rev-parse", "--short", "HEAD"]),
-        machine = machine(),
+        day = the_day(),
+        machine = the_machine(),
         rustc = said("rustc", &["--version"]),
         restics = restics.join(" and "),
         seed = std::env::var("HOLDFAST_SEED").unwrap_or_else(|_| "20261121".into()),
     );
-    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("FAULTS.md"), text).unwrap();
+    put_in(Part::Faults, &text);
+}
+
+/// The two halves of the file; each is written alone, and the other one stays as it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Faults,
+    Fuzzing,
+}
+
+/// What stands between them.
+const BETWEEN: &str = "\n## Fuzzing\n\n";
+
+pub fn put_in(part: Part, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("FAULTS.md");
+    let before = fs::read_to_string(&file).unwrap_or_default();
+    let (faults, fuzzing) = before.split_once(BETWEEN).unwrap_or((&before, ""));
+    let (faults, fuzzing) = match part {
+        Part::Faults => (text, fuzzing),
+        Part::Fuzzing => (faults, text),
+    };
+    let between = if fuzzing.is_empty() { "" } else { BETWEEN };
+    fs::write(file, format!("{faults}{between}{fuzzing}")).unwrap();
 }
