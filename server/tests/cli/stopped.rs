@@ -179,7 +179,7 @@ impl Site {
         found.retain(|snapshot| snapshot.tags.contains(&tag));
         assert_eq!(found.len(), 1, "{tag}: {found:?}");
         let target = self.server.folder().join("restored");
-        let restored = vault.restore(&found[0].tree, &target, RestoreOptions::default()).unwrap();
+        let restored = vault.restore(&found[0].tree, &target, RestoreOptions::faithful()).unwrap();
         assert_eq!(restored.problems, []);
         let differ = Command::new("diff").arg("-r").args([&target.join("files/uploads"), &self.uploads()]).output();
         let differ = differ.unwrap();
