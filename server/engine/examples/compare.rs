@@ -14,7 +14,7 @@ use std::{
 
 use holdfast_engine::{Context, DiffLimits, DiffWork, End, Events, FingerprintKey, ToolSettings, Tools, diff};
 use holdfast_model::{
-    diff::Changes,
+    diff::{Changes, FileBody},
     event::EventBody,
     id::{CheckpointId, EnvironmentId, RunId},
     manifest::{FORMAT, Facts, Manifest, ManifestComponent},
@@ -51,6 +51,8 @@ async fn main() -> Fallible<()> {
         }
         fs::write(path, format!("file {file}\n{}", "a line of some length that says little\n".repeat(20 + file % 9)))?;
     }
+    let code = "/// A function.\npub fn sum(all: &[u64]) -> u64 {\n    let start = \"none\".len() as u64; // why\n    all.iter().fold(start, |sum, one| sum + one)\n}\n\n";
+    fs::write(source.join("main.rs"), code.repeat(1000))?;
     fs::create_dir_all(dir.join("vault"))?;
     let password = Password::new(PASSWORD.to_owned());
     let vault = Vault::init(Arc::new(LocalBackend::create(dir.join("vault"))?), &password, VaultOptions::default())?;
@@ -59,6 +61,7 @@ async fn main() -> Fallible<()> {
         let path = place(&source, n * (files / changed.max(1)) + 7 % files);
         fs::OpenOptions::new().append(true).open(path)?.write_all(b"one more line\n")?;
     }
+    fs::write(source.join("main.rs"), code.repeat(1000) + "fn end() {}\n")?;
     let second = take(&vault, &source, Some(first.0))?;
 
     let begun = Instant::now();
@@ -84,7 +87,7 @@ async fn main() -> Fallible<()> {
             return Err("no files".into());
         };
         let with_lines = changes.entries.iter().filter(|entry| entry.lines.is_some()).count();
-        if changes.counts.modified != u64::try_from(changed)? || with_lines != changed.min(300) {
+        if changes.counts.modified != u64::try_from(changed + 1)? || with_lines != (changed + 1).min(300) {
             return Err(format!("{:?}, lines of {with_lines}", changes.counts).into());
         }
     }
@@ -96,6 +99,14 @@ async fn main() -> Fallible<()> {
         milliseconds(times[times.len() / 2]),
         times.len()
     );
+    for what in ["first, which unpacks the grammars", "then"] {
+        let begun = Instant::now();
+        let view = engine::file(&work, &"up".parse()?, Path::new("main.rs"), &tools, &ctx).await?;
+        let FileBody::Text { language: Some(_), hunks, .. } = &view.body else { return Err("no colours".into()) };
+        let coloured =
+            hunks.iter().flat_map(|hunk| &hunk.lines).flat_map(|line| &line.spans).any(|span| span.class.is_some());
+        println!("a file of {} lines opened, {what}: {} (coloured: {coloured})", 6000, milliseconds(begun.elapsed()));
+    }
     let whole = restic(dir, &["diff", &first.1.to_string(), &second.1.to_string()])?;
     let bare = restic(dir, &["cat", "config"])?;
     println!("restic diff: {}; of that its start and the key {}", milliseconds(whole), milliseconds(bare));
