@@ -7,8 +7,12 @@ use std::{path::Path, sync::LazyLock, time::Instant};
 
 use syntect::parsing::{ParseState, Scope, ScopeStack, SyntaxReference, SyntaxSet};
 
-/// Bytes of a text that are looked at, from its start.
+/// Bytes of a text that are looked at.
 const LONGEST: usize = 256 << 10;
+/// A text whose wanted lines lie within so many bytes is read from its start, as its grammar wants it.
+const FROM_START: usize = 64 << 10;
+/// In a longer one reading begins so many lines above wanted ones: a comment that began further up is not seen as one.
+const ABOVE: usize = 80;
 /// A longer line is not source code that somebody wrote.
 const LONGEST_LINE: usize = 1000;
 
@@ -113,31 +117,52 @@ impl Language {
     }
 
     fn paint(self, lines: &[&str], wanted: &[bool], end: Instant) -> Vec<Classes> {
-        let Some(last) = wanted.iter().rposition(|wanted| *wanted) else { return Vec::new() };
-        let (mut state, mut stack) = (ParseState::new(self.0), ScopeStack::new());
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        for (line, wanted) in lines.iter().zip(wanted).take(last + 1) {
-            bytes += line.len();
-            if bytes > LONGEST || Instant::now() >= end {
-                break;
-            }
-            if line.len() > LONGEST_LINE {
-                found.push(Classes::new());
-                continue;
-            }
-            let Ok(steps) = state.parse_line(line, &GRAMMARS) else { break };
-            let mut classes = Classes::new();
-            for (at, step) in steps {
-                enter(&mut classes, at, &stack, *wanted);
-                if stack.apply(&step).is_err() {
+        let mut found = vec![Classes::new(); lines.len()];
+        let mut bytes = 0;
+        for stretch in stretches(lines, wanted) {
+            let (mut state, mut stack) = (ParseState::new(self.0), ScopeStack::new());
+            for at in stretch {
+                let line = lines[at];
+                bytes += line.len();
+                if bytes > LONGEST || Instant::now() >= end {
                     return found;
                 }
+                if line.len() > LONGEST_LINE {
+                    continue;
+                }
+                let Ok(steps) = state.parse_line(line, &GRAMMARS) else { break };
+                let mut classes = Classes::new();
+                let mut sound = true;
+                for (byte, step) in steps {
+                    enter(&mut classes, byte, &stack, wanted[at]);
+                    sound &= stack.apply(&step).is_ok();
+                }
+                enter(&mut classes, line.len(), &stack, wanted[at]);
+                if !sound {
+                    break;
+                }
+                found[at] = classes;
             }
-            enter(&mut classes, line.len(), &stack, *wanted);
-            found.push(classes);
         }
         found
     }
+}
+
+/// The lines to read for the sake of those that are wanted.
+fn stretches(lines: &[&str], wanted: &[bool]) -> Vec<std::ops::Range<usize>> {
+    let last = wanted.iter().rposition(|wanted| *wanted).map_or(0, |last| last + 1);
+    let before: usize = lines.iter().take(last).map(|line| line.len()).sum();
+    if before <= FROM_START {
+        return std::iter::once(0..last).collect();
+    }
+    let mut found: Vec<std::ops::Range<usize>> = Vec::new();
+    for at in (0..last).filter(|at| wanted[*at]) {
+        match found.last_mut() {
+            Some(stretch) if at <= stretch.end + ABOVE => stretch.end = at + 1,
+            _ => found.push(at.saturating_sub(ABOVE)..at + 1),
+        }
+    }
+    found
 }
 
 /// Notes that the class of `stack` goes up to byte `at`.
