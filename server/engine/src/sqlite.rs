@@ -22,7 +22,7 @@ mod drill;
 mod ledger;
 mod put_back;
 pub(crate) use drill::{drill, is_true};
-pub(crate) use put_back::{can_put_back, put_back};
+pub(crate) use put_back::{put_back, refuse_open};
 
 /// The name of the page image in `databases/<component>/`.
 pub(crate) const IMAGE: &str = "database.sqlite";

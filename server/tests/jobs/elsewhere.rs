@@ -24,14 +24,15 @@ use sqlx::Connection as _;
 
 use crate::{cluster::Cluster, house::House};
 
-/// Every file below a folder with its content.
-fn listing(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// Every file below a folder with its content's length and hash.
+fn listing(root: &Path) -> BTreeMap<PathBuf, String> {
     let (mut found, mut open) = (BTreeMap::new(), vec![root.to_path_buf()]);
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let facts = path.symlink_metadata().unwrap();
             let content = if facts.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+            let content = format!("{} {}", content.len(), holdfast_vault::Id::of(&content));
             if facts.is_dir() {
                 open.push(path.clone());
             }

@@ -259,7 +259,10 @@ impl Vault {
             let name = match part {
                 Component::Normal(name) => name,
                 Component::RootDir | Component::CurDir => continue,
-                Component::ParentDir | Component::Prefix(_) => part.as_os_str(),
+                // Whatever a tree may hold of that name, it is no way to anything.
+                Component::ParentDir | Component::Prefix(_) => {
+                    return Err(Error::NoSuchPath { path: path.to_owned(), missing: walked.join(part.as_os_str()) });
+                }
             };
             walked.push(name);
             let missing = || Error::NoSuchPath { path: path.to_owned(), missing: walked.clone() };

@@ -1,6 +1,6 @@
 //! Trees that an attacker with the vault's password could write: nothing is written outside of the target, nothing in
 //! it can do more than a file may, and what is sound is put back all the same.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
 
 #[path = "support/lib.rs"]
 mod support;
@@ -167,7 +167,7 @@ fn hostile(hand: &Hand<'_>) -> TreeId {
                 hand.node("disk", "dev", json!({ "mode": DEVICE | 0o666, "device": 1794 })),
                 hand.file(
                     "able",
-                    json!({ "mode": 0o755, "extended_attributes": [{ "name": "security.capability", "value": "AQAAAv//////////////////////////" }] }),
+                    json!({ "mode": 0o755, "extended_attributes": [{ "name": "security.capability", "value": "AQAAAgAgAAAAAAAAAAAAAAAAAAA=" }] }),
                 ),
             ],
         ),
@@ -244,11 +244,11 @@ fn look(place: &Place, before: &BTreeMap<PathBuf, String>, privileged: bool) {
     assert!(target.join("long").join("n".repeat(255)).is_file());
     let (one, two) = (target.join("hard/one").metadata().unwrap(), target.join("hard/two").metadata().unwrap());
     assert_eq!((one.ino(), one.nlink()), (two.ino(), 2));
-    for number in 0..BAD_NAMES.len() {
+    for (number, bad) in BAD_NAMES.iter().enumerate() {
         for kind in 0..3 {
             let folder = target.join(format!("bad {number} {kind}"));
             let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-            assert_eq!(names, ["sound"], "{:?} left something", BAD_NAMES[number]);
+            assert_eq!(names, ["sound"], "{bad:?} left something");
         }
     }
     for (path, facts) in inside(place) {

@@ -108,7 +108,7 @@ impl Item {
                 // Nobody but a stopped application has it closed; where none is stopped by us, it must be closed now.
                 if work.definition.restore.stop.is_none() {
                     let path = path.clone();
-                    blocking(move || sqlite::can_put_back(&path)).await?;
+                    blocking(move || sqlite::refuse_open(&path)).await?;
                 }
                 Target::Sqlite { path: path.clone() }
             }

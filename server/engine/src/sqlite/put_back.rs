@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,11 +20,41 @@ use crate::{
 
 const JOURNALS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
+/// The same as [`can_put_back`] without touching anything: whether somebody holds a lock on the database, by what the
+/// system says of its locks. The database itself is not opened: to open and close it would merge its journal, and would
+/// drop the locks that this very process may have on it.
+///
+/// # Errors
+/// A process has it open; the text names it.
+pub(crate) fn refuse_open(path: &Path) -> Result<(), Failure> {
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let holder = [path.to_path_buf(), beside(path, "-shm")].iter().find_map(|file| holder(&locks, file));
+    let Some(pid) = holder else { return Ok(()) };
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let name = if name.trim().is_empty() { String::new() } else { format!(", {}", name.trim()) };
+    Err(Failure::Said(format!(
+        "{} is open in another process (process {pid}{name}); stop the application (`restore.stop`) and run again",
+        path.display()
+    )))
+}
+
+/// The process that holds a lock on a file, by lines such as `1: POSIX  ADVISORY  READ 1234 08:01:131 0 EOF`.
+fn holder<'a>(locks: &'a str, file: &Path) -> Option<&'a str> {
+    let facts = fs::metadata(file).ok()?;
+    let (major, minor) = (rustix::fs::major(facts.dev()), rustix::fs::minor(facts.dev()));
+    let place = format!("{major:02x}:{minor:02x}:{}", facts.ino());
+    locks.lines().filter(|line| line.contains("POSIX") || line.contains("OFDLCK")).find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == place)?;
+        words.get(at.checked_sub(1)?).copied()
+    })
+}
+
 /// Whether the database at `path` could be replaced now: nobody has it open. A missing or broken file may be replaced.
 ///
 /// # Errors
 /// Another process has it open.
-pub(crate) fn can_put_back(path: &Path) -> Result<(), Failure> {
+fn can_put_back(path: &Path) -> Result<(), Failure> {
     if !path.exists() {
         return Ok(());
     }
