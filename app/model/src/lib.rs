@@ -32,4 +32,5 @@ pub mod request;
 pub mod secret;
 pub mod size;
 pub mod state;
+pub mod table;
 pub mod view;

@@ -30,7 +30,7 @@ use crate::{context::Context, tools::Tools};
 
 mod component;
 mod config;
-mod database;
+pub(crate) mod database;
 mod error;
 mod file;
 mod files;

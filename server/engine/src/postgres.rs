@@ -9,6 +9,7 @@
 //! | `cluster`, `drill`, `compare` | a throwaway server, the copy in it, and the comparison |
 //! | `copy` | a sealed database written out, restored, read again: for drill and restore alike |
 //! | `load` | plain SQL from elsewhere, through a throwaway server |
+//! | `table` | one table put back, the rest left as it is |
 //! | `restore` | beside the old database, compared, then switched |
 //! | `probe` | what is wrong before anything is captured |
 //! | `target`, `install` | the database by its URL; the programs of this host |
@@ -26,6 +27,7 @@ mod ledger;
 mod load;
 mod probe;
 mod restore;
+mod table;
 mod target;
 
 pub use capture::{Held, PgCapture, Prepared, prepare};
@@ -38,6 +40,7 @@ pub use install::{PgInstall, installs};
 pub(crate) use load::load;
 pub use probe::{is_true, probe};
 pub use restore::{PgRestore, PgRestored, refuse_filled, validate_restore};
+pub use table::{TablePlan, TableRestored, TableWork, plan_table};
 pub use target::{database_of, name_of, same_database};
 
 /// How long a table may be locked by others before a capture gives up, in seconds.

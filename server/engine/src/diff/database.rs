@@ -28,23 +28,23 @@ use crate::{
 };
 
 mod blobs;
-mod copy_text;
-mod dump;
+pub(crate) mod copy_text;
+pub(crate) mod dump;
 mod mask;
 mod opened;
 mod postgres;
 mod rows;
 mod runs;
-mod schema;
-mod sql;
+pub(crate) mod schema;
+pub(crate) mod sql;
 mod sqlite;
-mod window;
+pub(crate) mod window;
 
 /// One side: a component, and the checkpoint that it lies in.
-struct Input {
-    vault: Vault,
-    root: TreeId,
-    component: ManifestComponent,
+pub(crate) struct Input {
+    pub(crate) vault: Vault,
+    pub(crate) root: TreeId,
+    pub(crate) component: ManifestComponent,
 }
 
 /// How it is compared.

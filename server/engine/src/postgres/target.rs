@@ -267,6 +267,30 @@ impl Session {
         first.ok_or_else(|| PgError::Query { doing: doing.into(), message: "no row came back".into() })
     }
 
+    /// Feeds a `COPY … FROM STDIN`; an error among the pieces ends it without a row. Gives the number of rows.
+    pub(crate) async fn copy_in(
+        &mut self,
+        statement: &str,
+        mut pieces: tokio::sync::mpsc::Receiver<Result<Vec<u8>, String>>,
+        doing: &str,
+    ) -> Result<u64, PgError> {
+        let place = self.place.clone();
+        let failed = |error: sqlx::Error| PgError::query(&error, &place, doing);
+        let mut copy = self.connection.copy_in_raw(statement).await.map_err(failed)?;
+        while let Some(piece) = pieces.recv().await {
+            match piece {
+                Ok(piece) => {
+                    copy.send(piece).await.map_err(failed)?;
+                }
+                Err(why) => {
+                    let _ = copy.abort(why.clone()).await;
+                    return Err(PgError::Refused(why));
+                }
+            }
+        }
+        copy.finish().await.map_err(failed)
+    }
+
     /// Ends it in good order.
     pub(crate) async fn close(self) {
         let _ = self.connection.close().await;

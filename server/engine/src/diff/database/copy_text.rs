@@ -24,20 +24,20 @@ const TRIED: usize = 3;
 const MARGIN: usize = 64;
 
 /// A piece of the file: where it begins, and its bytes.
-pub(super) type Piece = (u64, u64);
+pub(crate) type Piece = (u64, u64);
 
 /// Takes each line with its place.
-pub(super) type Each<'a> = dyn FnMut(&[u8], Place) -> Result<(), Stop> + 'a;
+pub(crate) type Each<'a> = dyn FnMut(&[u8], Place) -> Result<(), Stop> + 'a;
 
 /// Where a table's data are.
 #[derive(Debug, Clone)]
-pub(super) struct Data {
+pub(crate) struct Data {
     /// The bytes of the block, piece by piece.
-    pub(super) pieces: Vec<Piece>,
+    pub(crate) pieces: Vec<Piece>,
     /// Runs of pieces that the other table has too, in order.
-    pub(super) runs: Vec<Range<usize>>,
+    pub(crate) runs: Vec<Range<usize>>,
     /// Bytes of a number in this archive.
-    pub(super) int: usize,
+    pub(crate) int: usize,
 }
 
 /// At the beginning of a chunk.
@@ -71,7 +71,7 @@ fn unreadable(why: &str) -> Stop {
 }
 
 /// A failure of the vault or of the blob.
-pub(super) fn of_vault(error: &std::io::Error) -> Stop {
+pub(crate) fn of_vault(error: &std::io::Error) -> Stop {
     match Error::from_io(error) {
         Some(error) => Failure::from(error.clone()).into(),
         None => Stop::Unreadable(error.to_string()),
@@ -79,7 +79,7 @@ pub(super) fn of_vault(error: &std::io::Error) -> Stop {
 }
 
 /// Reads one piece of the file.
-pub(super) fn load(reader: &mut FileReader, (start, length): Piece, into: &mut Vec<u8>) -> Result<(), Stop> {
+pub(crate) fn load(reader: &mut FileReader, (start, length): Piece, into: &mut Vec<u8>) -> Result<(), Stop> {
     let from = into.len();
     let length = usize::try_from(length).map_err(|_| unreadable("a piece of it is larger than memory"))?;
     into.resize(from + length, 0);
@@ -89,7 +89,7 @@ pub(super) fn load(reader: &mut FileReader, (start, length): Piece, into: &mut V
 
 /// Gives each row's line and its place to `each`; of the runs, only as much as tells where their rows begin and end.
 /// What is passed over depends on nothing but the run's own bytes, so it is the same for both tables.
-pub(super) fn lines(reader: &mut FileReader, data: &Data, cancel: &Cancel, each: &mut Each<'_>) -> Result<(), Stop> {
+pub(crate) fn lines(reader: &mut FileReader, data: &Data, cancel: &Cancel, each: &mut Each<'_>) -> Result<(), Stop> {
     let mut lines = Lines {
         int: data.int,
         // A type, and the entry's id.
@@ -228,7 +228,7 @@ impl Lines<'_, '_> {
 }
 
 /// Reads again the line that stands at `place`.
-pub(super) fn line_at(reader: &mut FileReader, place: Place, int: usize) -> Result<Vec<u8>, Stop> {
+pub(crate) fn line_at(reader: &mut FileReader, place: Place, int: usize) -> Result<Vec<u8>, Stop> {
     let (mut line, mut header) = (Vec::new(), vec![0; 1 + int]);
     let mut left = u64::from(place.left);
     reader.seek(SeekFrom::Start(place.at)).map_err(|error| of_vault(&error))?;
@@ -258,7 +258,7 @@ pub(super) fn line_at(reader: &mut FileReader, place: Place, int: usize) -> Resu
 }
 
 /// The cells of a line, still escaped; a table without columns has none.
-pub(super) fn cells(line: &[u8], columns: usize) -> Result<Vec<&[u8]>, Stop> {
+pub(crate) fn cells(line: &[u8], columns: usize) -> Result<Vec<&[u8]>, Stop> {
     let cells: Vec<&[u8]> =
         if columns == 0 && line.is_empty() { Vec::new() } else { line.split(|byte| *byte == b'\t').collect() };
     if cells.len() == columns {
@@ -268,7 +268,7 @@ pub(super) fn cells(line: &[u8], columns: usize) -> Result<Vec<&[u8]>, Stop> {
 }
 
 /// A cell as text; none for null. COPY's escapes are undone.
-pub(super) fn text(cell: &[u8]) -> Option<String> {
+pub(crate) fn text(cell: &[u8]) -> Option<String> {
     if cell == b"\\N" {
         return None;
     }

@@ -16,27 +16,27 @@ use crate::{
 };
 
 /// A table by its schema and name, as they are, without quotes.
-pub(super) type TableName = (String, String);
+pub(crate) type TableName = (String, String);
 
 /// A table's data.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// Columns in the order of a row; none if the data are no COPY text.
-    pub(super) columns: Option<Vec<String>>,
+    pub(crate) columns: Option<Vec<String>>,
     /// The primary key, in its order; empty if there is none.
-    pub(super) key: Vec<String>,
+    pub(crate) key: Vec<String>,
     /// Offset and length of its block.
     block: Option<(u64, u64)>,
 }
 
 /// A sealed dump.
-pub(super) struct Dump {
-    pub(super) reader: FileReader,
-    pub(super) contents: Contents,
-    pub(super) tables: BTreeMap<TableName, Table>,
-    pub(super) ledger: Ledger,
+pub(crate) struct Dump {
+    pub(crate) reader: FileReader,
+    pub(crate) contents: Contents,
+    pub(crate) tables: BTreeMap<TableName, Table>,
+    pub(crate) ledger: Ledger,
     /// What belongs to the database itself.
-    pub(super) settings: serde_json::Value,
+    pub(crate) settings: serde_json::Value,
     index: Index,
     /// Where each blob begins.
     blobs: Vec<(u64, Id)>,
@@ -47,7 +47,7 @@ impl Dump {
     ///
     /// # Errors
     /// What is sealed is not what it should be, or the vault cannot be read.
-    pub(super) fn open(input: &Input) -> Result<Self, Failure> {
+    pub(crate) fn open(input: &Input) -> Result<Self, Failure> {
         let index: Index = small(input, "dump.idx.json")?;
         let settings = small(input, "database.json")?;
         let mut reader = open(input, "dump.pgc")?;
@@ -61,7 +61,7 @@ impl Dump {
     }
 
     /// Whether it can be read at all; else why not.
-    pub(super) fn known(&self) -> Result<(), String> {
+    pub(crate) fn known(&self) -> Result<(), String> {
         if self.contents.known {
             return Ok(());
         }
@@ -86,7 +86,7 @@ impl Dump {
     }
 
     /// A table's data, and the blobs that they are cut into; no blobs where the cuts are not at their beginning and end.
-    pub(super) fn data(&self, table: &Table) -> Option<(Data, Vec<Id>)> {
+    pub(crate) fn data(&self, table: &Table) -> Option<(Data, Vec<Id>)> {
         let (offset, length) = table.block?;
         let end = offset + length;
         let from = self.blobs.partition_point(|blob| blob.0 < offset);
@@ -106,7 +106,7 @@ impl Dump {
     }
 
     /// Where the large objects are: offset and length of each block.
-    pub(super) fn large_objects(&self) -> Vec<(u64, u64)> {
+    pub(crate) fn large_objects(&self) -> Vec<(u64, u64)> {
         let blocks = self.index.entries.iter().filter(|entry| entry.tag == "BLOBS");
         blocks.map(|entry| (entry.offset, entry.length)).collect()
     }

@@ -48,6 +48,13 @@ struct Object {
     owner: String,
 }
 
+/// What differs in some entries of two archives.
+pub(crate) fn of_entries(first: &[Entry], second: &[Entry]) -> Vec<ObjectChange> {
+    between(&objects(first), &objects(second))
+}
+
+pub(crate) use columns::columns_of;
+
 /// What differs, by schema, name and kind.
 pub(super) fn compare(first: (&Input, &Dump), second: (&Input, &Dump)) -> Vec<ObjectChange> {
     let mut before = objects(&first.1.contents.entries);
@@ -55,9 +62,13 @@ pub(super) fn compare(first: (&Input, &Dump), second: (&Input, &Dump)) -> Vec<Ob
     before.extend(extensions(first));
     after.extend(extensions(second));
     let mut changes: Vec<ObjectChange> = of_the_database(first, second).into_iter().collect();
-    let keys: BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
-    changes.extend(keys.into_iter().filter_map(|key| change(key, before.get(key), after.get(key))));
+    changes.extend(between(&before, &after));
     changes
+}
+
+fn between(before: &BTreeMap<Key, Object>, after: &BTreeMap<Key, Object>) -> Vec<ObjectChange> {
+    let keys: BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
+    keys.into_iter().filter_map(|key| change(key, before.get(key), after.get(key))).collect()
 }
 
 fn change((schema, name, kind, _): &Key, before: Option<&Object>, after: Option<&Object>) -> Option<ObjectChange> {

@@ -12,7 +12,7 @@ use std::{
 use crate::failure::Failure;
 
 /// The first half of a SHA-256.
-pub(super) type Digest = [u8; 16];
+pub(crate) type Digest = [u8; 16];
 
 /// Files that one overflow is divided into.
 const FILES: usize = 64;
@@ -24,7 +24,7 @@ const RECORD: usize = 1 + 16 + 16 + 8 + 4 + 4;
 
 /// Why rows could not be compared.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// This table cannot be; the text says why.
     Unreadable(String),
     /// Nothing can go on.
@@ -42,47 +42,47 @@ impl From<Failure> for Stop {
 
 /// One of the two tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     First,
     Second,
 }
 
 /// Where a row stands, for it to be found again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Its first byte in the file, or its number.
-    pub(super) at: u64,
+    pub(crate) at: u64,
     /// Bytes from there to the end of the piece that it begins in.
-    pub(super) left: u32,
+    pub(crate) left: u32,
 }
 
 /// One row, as it is compared.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Of its key; where there is none, of its content.
-    pub(super) key: Digest,
+    pub(crate) key: Digest,
     /// Of all that is compared.
-    pub(super) content: Digest,
-    pub(super) place: Place,
+    pub(crate) content: Digest,
+    pub(crate) place: Place,
 }
 
 /// A difference: the row's places in the first and the second table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Difference {
+pub(crate) struct Difference {
     /// How far from its table's beginning the row stands; these are kept in this order.
     rank: u64,
-    pub(super) first: Option<Place>,
-    pub(super) second: Option<Place>,
+    pub(crate) first: Option<Place>,
+    pub(crate) second: Option<Place>,
 }
 
 /// What came out.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) added: u64,
-    pub(super) removed: u64,
-    pub(super) changed: u64,
+pub(crate) struct Tally {
+    pub(crate) added: u64,
+    pub(crate) removed: u64,
+    pub(crate) changed: u64,
     /// The differences that stand nearest to their table's beginning.
-    pub(super) kept: BinaryHeap<Difference>,
+    pub(crate) kept: BinaryHeap<Difference>,
     /// How many are kept.
     most: usize,
     /// Where the tables begin.
@@ -91,17 +91,17 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Keeps `most` differences.
-    pub(super) fn keeping(most: usize) -> Self {
+    pub(crate) fn keeping(most: usize) -> Self {
         Self { most, ..Self::default() }
     }
 
     /// The tables begin there.
-    pub(super) const fn begin(&mut self, starts: (u64, u64)) {
+    pub(crate) const fn begin(&mut self, starts: (u64, u64)) {
         self.starts = starts;
     }
 
     /// All differences.
-    pub(super) const fn total(&self) -> u64 {
+    pub(crate) const fn total(&self) -> u64 {
         self.added + self.removed + self.changed
     }
 
@@ -173,7 +173,7 @@ impl Hasher for AsItIs {
 }
 
 /// Pairs rows.
-pub(super) struct Window {
+pub(crate) struct Window {
     keyed: bool,
     room: usize,
     depth: usize,
@@ -186,7 +186,7 @@ pub(super) struct Window {
 impl Window {
     /// A window over rows with a key (or compared as a whole) that takes about `memory` bytes and writes to `folder`
     /// what does not fit.
-    pub(super) fn new(keyed: bool, memory: u64, folder: &Path, tally: Tally) -> Self {
+    pub(crate) fn new(keyed: bool, memory: u64, folder: &Path, tally: Tally) -> Self {
         let buckets = (memory / ENTRY).max(1024);
         let buckets = 1_u64 << (63 - buckets.leading_zeros());
         let room = usize::try_from(buckets / 8 * 7).unwrap_or(usize::MAX);
@@ -194,7 +194,7 @@ impl Window {
     }
 
     /// Takes a row.
-    pub(super) fn feed(&mut self, side: Side, row: &Row) -> Result<(), Stop> {
+    pub(crate) fn feed(&mut self, side: Side, row: &Row) -> Result<(), Stop> {
         self.take(side, row, 1)
     }
 
@@ -262,7 +262,7 @@ impl Window {
     }
 
     /// No more rows will come.
-    pub(super) fn finish(mut self) -> Result<Tally, Stop> {
+    pub(crate) fn finish(mut self) -> Result<Tally, Stop> {
         if self.overflow.is_some() {
             self.make_room()?;
         }

@@ -34,6 +34,11 @@ struct Table {
     rest: String,
 }
 
+/// The columns of a table's definition, each with the parts of its own; none if it cannot be taken apart.
+pub(crate) fn columns_of(sql: &str) -> Option<Vec<(String, BTreeMap<String, String>)>> {
+    Some(table(sql)?.columns.into_iter().map(|column| (column.name, column.parts)).collect())
+}
+
 /// Phrases for what differs; none if either cannot be taken apart.
 pub(super) fn of_tables(before: &str, after: &str) -> Option<Vec<String>> {
     let (one, other) = (table(before)?, table(after)?);
