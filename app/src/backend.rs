@@ -4,15 +4,20 @@
 use async_trait::async_trait;
 #[cfg(feature = "ssr")]
 use holdfast_model::{
+    diff::{FileView, TableRows},
     plan::RestorePlan,
     request::{CreateCheckpoint, RestoreCheckpoint},
-    view::{Overview, ProjectView, RunView, VaultView},
+    view::{FolderView, Overview, ProjectView, RunView, VaultView},
 };
 
 #[cfg(feature = "ssr")]
 use crate::error::AppError;
 
+#[cfg(feature = "ssr")]
+mod compare;
 mod pages;
+#[cfg(feature = "ssr")]
+pub use compare::{Asked, CompareData, ComparePage, FileAsked, FolderAsked, Pair, TableAsked, ValueAsked};
 pub use pages::{CheckpointPage, ComponentFacts, EnvironmentPage, RunPage};
 
 /// Where the built site lies; put into leptos' context by the server. A file that was not built is an empty text.
@@ -57,6 +62,18 @@ pub trait Backend: Send + Sync {
     async fn restore(&self, id: &str, request: RestoreCheckpoint) -> Result<RunView, AppError>;
     /// Everything that such a restore would do; nothing is touched.
     async fn restore_plan(&self, id: &str, request: RestoreCheckpoint) -> Result<RestorePlan, AppError>;
+    /// One folder of a checkpoint's files.
+    async fn folder(&self, id: &str, asked: FolderAsked) -> Result<FolderView, AppError>;
+    /// What changed between two checkpoints, or the run that takes the second.
+    async fn compare(&self, asked: Asked) -> Result<CompareData, AppError>;
+    /// One file of a comparison.
+    async fn compared_file(&self, asked: FileAsked) -> Result<FileView, AppError>;
+    /// The changed rows of one table of a comparison.
+    async fn compared_table(&self, asked: TableAsked) -> Result<TableRows, AppError>;
+    /// Both values of a variable; audited.
+    async fn compared_value(&self, asked: ValueAsked) -> Result<(Option<String>, Option<String>), AppError>;
+    /// Asks for a checkpoint of how the first one's environment is now, to compare with; answers with its run.
+    async fn compare_now(&self, first: &str) -> Result<RunView, AppError>;
     /// Asks a run to stop.
     async fn cancel(&self, run: &str) -> Result<(), AppError>;
     /// Deletes a checkpoint, if the rules allow it.

@@ -1,7 +1,9 @@
 //! One page a file. A page holds only the case that all is well; `loaded` holds the others.
 
 pub mod activity;
+pub mod browse;
 pub mod checkpoint;
+pub mod compare;
 pub mod environment;
 pub mod not_found;
 pub mod overview;

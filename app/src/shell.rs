@@ -11,8 +11,17 @@ use leptos_router::{
 use crate::{
     components::frame::Frame,
     pages::{
-        activity::Activity, checkpoint::Checkpoint, environment::Environment, not_found::NotFound,
-        overview::OverviewPage, project::ProjectView, projects::ProjectsList, restore::RestoreForm, run::RunView,
+        activity::Activity,
+        browse::Browse,
+        checkpoint::Checkpoint,
+        compare::{Compare, ComparedFile, ComparedTable, ComparedValue},
+        environment::Environment,
+        not_found::NotFound,
+        overview::OverviewPage,
+        project::ProjectView,
+        projects::ProjectsList,
+        restore::RestoreForm,
+        run::RunView,
     },
 };
 
@@ -70,6 +79,11 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/projects/:project/:environment") view=Environment ssr=SsrMode::Async />
                     <Route path=path!("/checkpoints/:checkpoint") view=Checkpoint ssr=SsrMode::Async />
                     <Route path=path!("/checkpoints/:checkpoint/restore") view=RestoreForm ssr=SsrMode::Async />
+                    <Route path=path!("/checkpoints/:checkpoint/files") view=Browse ssr=SsrMode::Async />
+                    <Route path=path!("/compare") view=Compare ssr=SsrMode::Async />
+                    <Route path=path!("/compare/file") view=ComparedFile ssr=SsrMode::Async />
+                    <Route path=path!("/compare/table") view=ComparedTable ssr=SsrMode::Async />
+                    <Route path=path!("/compare/value") view=ComparedValue ssr=SsrMode::Async />
                     <Route path=path!("/runs/:run") view=RunView ssr=SsrMode::Async />
                     <Route path=path!("/activity") view=Activity ssr=SsrMode::Async />
                 </ParentRoute>

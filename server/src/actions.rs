@@ -7,6 +7,7 @@ use holdfast_engine::Tools;
 use tokio::sync::broadcast;
 
 use crate::{
+    compare::Comparisons,
     config::Settings,
     jobs::Desk,
     keys::ServerKey,
@@ -16,9 +17,11 @@ use crate::{
 mod access;
 mod adopt;
 mod backend;
+mod browse;
 mod catalogue;
 mod checkpoints;
 mod clone;
+mod compare;
 mod definition;
 mod environments;
 mod error;
@@ -30,7 +33,9 @@ mod runs;
 mod vaults;
 
 pub use backend::CallerBackend;
+pub use browse::PlaceQuery;
 pub use checkpoints::ListCheckpoints;
+pub use compare::{DiffQuery, TableQuery, ValueQuery};
 pub use environments::Apply;
 pub use error::ActionError;
 pub use export::{ExportFormat, ExportQuery};
@@ -45,13 +50,14 @@ struct Parts {
     key: ServerKey,
     tools: Arc<Tools>,
     settings: Settings,
+    comparisons: Comparisons,
 }
 
 impl Actions {
     /// Puts the parts together.
     #[must_use]
     pub fn new(desk: Desk, key: ServerKey, tools: Arc<Tools>, settings: Settings) -> Self {
-        Self(Arc::new(Parts { desk, key, tools, settings }))
+        Self(Arc::new(Parts { desk, key, tools, settings, comparisons: Comparisons::default() }))
     }
 
     /// The catalogue.

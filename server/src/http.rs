@@ -22,6 +22,8 @@ use url::Url;
 
 use crate::{actions::Actions, auth};
 
+mod browse;
+mod compare;
 mod dashboard;
 mod evidence;
 mod export;

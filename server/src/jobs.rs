@@ -16,6 +16,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use holdfast_engine::{Allow, ExportError, Tools};
 use holdfast_model::{id::CheckpointId, name::Name, view::CatalogueCopied};
+use holdfast_vault::{TreeId, Vault};
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::{JoinHandle, JoinSet},
@@ -220,16 +221,22 @@ impl Desk {
         catalogue::copy(self, by, to).await
     }
 
+    /// The vault that holds a sound copy of a checkpoint, and the checkpoint's root in it.
+    pub(crate) async fn sealed(&self, id: &CheckpointId) -> Result<(Vault, TreeId), DeskError> {
+        let copy = self.store().copy_to_read(id).await?;
+        let open = self.vaults().get(&copy.vault).await?;
+        let root = copy.tree.parse().map_err(|error| StoreError::corrupt("tree id", error))?;
+        Ok((open.vault, root))
+    }
+
     /// Opens one file of a checkpoint's tree, by its path from the root (`files/uploads/a.txt`); audited.
     ///
     /// # Errors
     /// When there is no such file, or the vault cannot be read.
     pub async fn content(&self, id: &CheckpointId, path: &str, by: &str) -> Result<Content, DeskError> {
-        let copy = self.store().copy_to_read(id).await?;
-        let open = self.vaults().get(&copy.vault).await?;
-        let root = copy.tree.parse().map_err(|error| StoreError::corrupt("tree id", error))?;
+        let (vault, root) = self.sealed(id).await?;
         let wanted = PathBuf::from(path.trim_start_matches('/'));
-        let node = match blocking(open.vault.clone(), move |vault| vault.find(&root, &wanted)).await {
+        let node = match blocking(vault.clone(), move |vault| vault.find(&root, &wanted)).await {
             Err(VaultsError::Vault { source: holdfast_vault::Error::NoSuchPath { .. }, .. }) => {
                 return Err(DeskError::NoSuchPath(path.to_owned()));
             }
@@ -240,7 +247,7 @@ impl Desk {
         }
         self.store().audit(by, "checkpoint.read", id.as_str(), path).await?;
         let size = node.size;
-        let reader = blocking(open.vault, move |vault| vault.read(&node)).await?;
+        let reader = blocking(vault, move |vault| vault.read(&node)).await?;
         Ok(Content { size, reader: Box::new(reader) })
     }
 }

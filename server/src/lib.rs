@@ -16,6 +16,7 @@ pub mod auth;
 mod body;
 pub mod catalogue;
 pub mod cli;
+mod compare;
 pub mod config;
 pub mod doctor;
 pub mod http;

@@ -14,10 +14,12 @@ use crate::{
     state::{ComponentType, Integrity, Kind, Proof, Protection, RunKind, RunState, Trigger, VaultRole},
 };
 
+mod browse;
 mod catalogue;
 mod overview;
 mod subject;
 mod vault;
+pub use browse::{EntryView, FolderView};
 pub use catalogue::{CatalogueCopied, CatalogueKit, MissingVault, Recovered};
 pub use overview::{Attention, Overview, StoragePoint, StorageSeries};
 pub use subject::{Subject, VaultRef};
@@ -278,7 +280,7 @@ pub struct EnvironmentView {
     pub not_in_force: Vec<String>,
     /// The newest sealed checkpoint that is not a safety checkpoint.
     pub latest: Option<CheckpointSummary>,
-    /// The newest proven checkpoint.
+    /// The newest proven checkpoint of which a copy is not known to be damaged.
     pub latest_proven: Option<CheckpointSummary>,
     /// How long its last drill took: the measured recovery time.
     pub recovery_ms: Option<u64>,
@@ -299,6 +301,16 @@ pub struct EnvironmentView {
     pub to_confirm: bool,
     /// Things to know about it: what `apply` found that will not stop a capture.
     pub warnings: Vec<String>,
+}
+
+impl EnvironmentView {
+    /// Whether its newest checkpoint is proven, and not known to be damaged since.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.latest
+            .as_ref()
+            .is_some_and(|newest| newest.proof == Proof::Proven && newest.integrity != Integrity::Damaged)
+    }
 }
 
 /// A component without secrets.

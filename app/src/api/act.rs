@@ -77,30 +77,48 @@ pub async fn drill(id: String) -> Result<RunView, AppError> {
     answer(act.await)
 }
 
-/// Puts a checkpoint back to where it came from. `confirm` must be the environment's name.
+/// The word that a person types before a restore: the name of the environment that is overwritten.
+#[must_use]
+pub fn restore_word<'a>(checkpoint: &'a CheckpointView, to: Option<&'a str>) -> &'a str {
+    match to {
+        Some(to) => to.rsplit_once('/').map_or(to, |(_, name)| name),
+        None => checkpoint.environment.name.as_str(),
+    }
+}
+
+/// Puts a checkpoint back, as it was planned. `confirm` must be its [`restore_word`]; `paths` are patterns, one a line.
 #[server(name = Restore, prefix = "/ui", endpoint = "restore")]
 pub async fn restore(
     id: String,
     #[server(default)] confirm: String,
     #[server(default)] components: Vec<String>,
-    #[server(default)] offered: bool,
+    #[server(default)] paths: Vec<String>,
+    #[server(default)] to: String,
     #[server(default)] backup: bool,
 ) -> Result<(), AppError> {
     let act = async {
         let backend = backend()?;
         let checkpoint = backend.checkpoint(&id).await?.checkpoint;
-        let name = checkpoint.environment.name.as_str();
-        if confirm.trim() != name {
-            return Err(AppError::Invalid(format!("Nothing was restored: type {name} to confirm.")));
+        let to = typed(&to);
+        let word = restore_word(&checkpoint, to.as_deref());
+        if confirm.trim() != word {
+            return Err(AppError::Invalid(format!("Nothing was restored: type {word} to confirm.")));
         }
-        let components = ticked(offered, components)?;
-        // All of them ticked is a whole restore, not a list.
-        let whole = checkpoint.components.iter().all(|c| components.iter().any(|name| name == c.name.as_str()));
-        let components = if whole { Vec::new() } else { components };
-        let run = backend
-            .restore(&id, holdfast_model::request::RestoreCheckpoint { components, backup, ..Default::default() })
-            .await?;
+        let request =
+            holdfast_model::request::RestoreCheckpoint { components, paths, to, backup, ..Default::default() };
+        let run = backend.restore(&id, request).await?;
         leptos_axum::redirect(&format!("/runs/{}", run.id));
+        Ok(())
+    };
+    answer(act.await)
+}
+
+/// Takes a checkpoint of how things are now and compares the first with it.
+#[server(name = CompareNow, prefix = "/ui", endpoint = "compare-now")]
+pub async fn compare_now(first: String) -> Result<(), AppError> {
+    let act = async {
+        let run = backend()?.compare_now(&first).await?;
+        leptos_axum::redirect(&format!("/compare?first={first}&second={}", run.id));
         Ok(())
     };
     answer(act.await)

@@ -1,6 +1,11 @@
 //! What pages read, on the server; and the one read that the browser makes by itself.
 
-use holdfast_model::view::{EnvironmentView, Overview, ProjectView, RunView, StorageSeries, VaultView};
+use holdfast_model::{
+    diff::{FileView, TableRows},
+    plan::RestorePlan,
+    request::RestoreCheckpoint,
+    view::{EnvironmentView, FolderView, Overview, ProjectView, RunView, StorageSeries, VaultView},
+};
 use leptos::{
     prelude::server,
     server_fn::codec::{GetUrl, Json},
@@ -9,7 +14,9 @@ use time::OffsetDateTime;
 
 use super::door::{answer, backend};
 use crate::{
-    backend::{CheckpointPage, EnvironmentPage, RunPage},
+    backend::{
+        Asked, CheckpointPage, CompareData, EnvironmentPage, FileAsked, FolderAsked, RunPage, TableAsked, ValueAsked,
+    },
     error::AppError,
 };
 
@@ -51,6 +58,17 @@ pub struct CheckpointData {
     pub page: CheckpointPage,
     /// The run that is going or waiting, with its events.
     pub live: Option<RunPage>,
+}
+
+/// The page of a restore: what is asked, and what would come of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestoreData {
+    /// The checkpoint.
+    pub page: CheckpointPage,
+    /// What is asked.
+    pub request: RestoreCheckpoint,
+    /// Everything that it would do, or why that cannot be said.
+    pub plan: Result<RestorePlan, AppError>,
 }
 
 /// The page of a run, and the runs that are parts of it.
@@ -128,6 +146,17 @@ pub async fn read_checkpoint(id: String) -> Result<CheckpointData, AppError> {
     answer(read.await)
 }
 
+/// A checkpoint and the plan of its restore; nothing is touched.
+pub async fn read_restore(id: String, request: RestoreCheckpoint) -> Result<RestoreData, AppError> {
+    let read = async {
+        let backend = backend()?;
+        let page = backend.checkpoint(&id).await?;
+        let plan = backend.restore_plan(&id, request.clone()).await;
+        Ok(RestoreData { page, request, plan })
+    };
+    answer(read.await)
+}
+
 /// One run by its id.
 pub async fn read_run(id: String) -> Result<RunData, AppError> {
     let read = async {
@@ -144,6 +173,35 @@ pub async fn read_run(id: String) -> Result<RunData, AppError> {
 pub async fn read_activity() -> Result<ActivityPage, AppError> {
     let read = async { Ok(ActivityPage { now: OffsetDateTime::now_utc(), runs: backend()?.activity().await? }) };
     answer(read.await)
+}
+
+/// One folder of a checkpoint's files, and the checkpoint.
+pub async fn read_folder(id: String, asked: FolderAsked) -> Result<(CheckpointPage, FolderView), AppError> {
+    let read = async {
+        let backend = backend()?;
+        Ok((backend.checkpoint(&id).await?, backend.folder(&id, asked).await?))
+    };
+    answer(read.await)
+}
+
+/// What changed between two checkpoints.
+pub async fn read_compare(asked: Asked) -> Result<CompareData, AppError> {
+    answer(async { backend()?.compare(asked).await }.await)
+}
+
+/// One file of a comparison.
+pub async fn read_compared_file(asked: FileAsked) -> Result<FileView, AppError> {
+    answer(async { backend()?.compared_file(asked).await }.await)
+}
+
+/// The changed rows of one table of a comparison.
+pub async fn read_compared_table(asked: TableAsked) -> Result<TableRows, AppError> {
+    answer(async { backend()?.compared_table(asked).await }.await)
+}
+
+/// Both values of one variable.
+pub async fn read_compared_value(asked: ValueAsked) -> Result<(Option<String>, Option<String>), AppError> {
+    answer(async { backend()?.compared_value(asked).await }.await)
 }
 
 /// Runs that are going or waiting. Nobody signed in is no error here: the page itself says so.

@@ -29,7 +29,7 @@ pub fn tags(tags: &[String]) -> AnyView {
     view! { <span class="tags">{tags}</span> }.into_any()
 }
 
-/// A table of checkpoints. With `place`, each row names its environment.
+/// A table of checkpoints. With `place`, each row names its environment; without it, each can be ticked for a form.
 pub fn checkpoints(caption: &'static str, now: OffsetDateTime, items: &[CheckpointSummary], place: bool) -> AnyView {
     let mut columns = vec![("Checkpoint", false)];
     if place {
@@ -43,7 +43,7 @@ pub fn checkpoints(caption: &'static str, now: OffsetDateTime, items: &[Checkpoi
     let rows = items
         .iter()
         .map(|item| {
-            let mut cells = vec![checkpoint_link(item)];
+            let mut cells = vec![if place { checkpoint_link(item) } else { view! { {pick(item)} {checkpoint_link(item)} }.into_any() }];
             if place {
                 let e = &item.environment;
                 let href = text::environment_href(&e.project, &e.name);
@@ -66,6 +66,13 @@ pub fn checkpoints(caption: &'static str, now: OffsetDateTime, items: &[Checkpoi
         })
         .collect();
     table(caption, &columns, rows)
+}
+
+/// The box by which a checkpoint is ticked.
+fn pick(item: &CheckpointSummary) -> AnyView {
+    let name = item.name.clone().unwrap_or_else(|| text::short_id(item.id.as_str()));
+    let label = format!("Compare {name}");
+    view! { <input type="checkbox" name="pick" value=item.id.to_string() aria-label=label /> }.into_any()
 }
 
 /// A table of runs. With `place`, each row names what the run works on.

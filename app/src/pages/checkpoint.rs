@@ -80,6 +80,7 @@ fn buttons(page: &CheckpointPage) -> AnyView {
     view! {
         <div class="buttons">
             <a class="button primary" href=format!("/checkpoints/{id}/restore")>{icon(Icon::Back)} "Restore"</a>
+            <a class="button" href=format!("/compare?second={id}")>"Compare"</a>
             {form::<Drill, _>(Live::Run, ask(again))}
             {form::<Verify, _>(Live::Run, ask("Verify"))}
         </div>

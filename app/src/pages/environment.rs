@@ -60,7 +60,12 @@ fn draw(data: &EnvironmentData) -> AnyView {
     } else {
         view! {
             {chart::timeline(now, &checkpoints.items, runs)}
-            {list::checkpoints("Checkpoints of this environment, newest first", now, &checkpoints.items, false)}
+            <form method="get" action="/compare">
+                {list::checkpoints("Checkpoints of this environment, newest first", now, &checkpoints.items, false)}
+                {(checkpoints.items.len() > 1).then(|| view! {
+                    <p class="below"><button>"Compare"</button> <span class="note">"Tick two of them, or one to compare it with the one before."</span></p>
+                })}
+            </form>
         }
         .into_any()
     };

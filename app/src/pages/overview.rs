@@ -2,6 +2,7 @@
 
 use holdfast_model::{
     size,
+    state::Integrity,
     view::{Attention, EnvironmentView, Overview},
 };
 use leptos::prelude::*;
@@ -114,6 +115,9 @@ pub fn environments(now: OffsetDateTime, environments: &[EnvironmentView]) -> An
         .map(|e| {
             let href = text::environment_href(&e.project, &e.name);
             let (look, taken) = match &e.latest {
+                Some(latest) if latest.integrity == Integrity::Damaged => {
+                    (word::integrity_look(latest.integrity), ago(now, latest.created_at))
+                }
                 Some(latest) => (word::proof_look(latest.proof), ago(now, latest.created_at)),
                 None => ((Tone::Warn, Icon::Alert, "no checkpoint"), plain("–")),
             };

@@ -28,13 +28,11 @@ pub fn ProjectView() -> impl IntoView {
 
 fn draw(page: &ProjectPage) -> AnyView {
     let project = &page.project;
-    let behind = page
-        .environments
-        .iter()
-        .filter(|e| e.latest.as_ref().is_none_or(|l| l.proof != holdfast_model::state::Proof::Proven))
-        .count();
+    let behind = page.environments.iter().filter(|e| !e.is_proven()).count();
+    let damaged = page.vaults.iter().any(|vault| vault.role != VaultRole::Former && vault.damaged > 0);
     let (tone, said) = match (page.environments.len(), behind) {
-        (0, _) => (Tone::Plain, "It has no environment yet.".to_owned()),
+        (0, _) if !damaged => (Tone::Plain, "It has no environment yet.".to_owned()),
+        _ if damaged => (Tone::Bad, "A vault of it is damaged.".to_owned()),
         (_, 0) => (Tone::Good, "The newest checkpoint of each environment is proven.".to_owned()),
         (1, _) => (Tone::Warn, "Its environment is not proven.".to_owned()),
         (all, n) => (Tone::Warn, format!("{n} of {all} environments are not proven.")),

@@ -2,18 +2,22 @@
 
 use async_trait::async_trait;
 use holdfast_app::{
-    backend::{Backend, CheckpointPage, ComponentFacts, EnvironmentPage, RunPage},
+    backend::{
+        Asked, Backend, CheckpointPage, CompareData, ComponentFacts, EnvironmentPage, FileAsked, FolderAsked, RunPage,
+        TableAsked, ValueAsked,
+    },
     error::AppError,
 };
 use holdfast_model::{
+    diff::{FileView, TableRows},
     manifest::Manifest,
     plan::RestorePlan,
     request::{CreateCheckpoint, RestoreCheckpoint},
-    view::{Overview, ProjectView, RunView, VaultView},
+    view::{FolderView, Overview, ProjectView, RunView, VaultView},
 };
 use time::OffsetDateTime;
 
-use super::{ActionError, Actions, ListCheckpoints};
+use super::{ActionError, Actions, ListCheckpoints, PlaceQuery, TableQuery, ValueQuery};
 use crate::{auth::Caller, store::RunFilter};
 
 /// The server as one signed-in caller sees it.
@@ -99,6 +103,37 @@ impl Backend for CallerBackend {
 
     async fn restore_plan(&self, id: &str, request: RestoreCheckpoint) -> Result<RestorePlan, AppError> {
         Ok(self.actions.restore_plan(&self.caller, id, request).await?)
+    }
+
+    async fn folder(&self, id: &str, asked: FolderAsked) -> Result<FolderView, AppError> {
+        let FolderAsked { component, path, raw } = asked;
+        Ok(self.actions.folder(id, &PlaceQuery { component, path, raw }).await?)
+    }
+
+    async fn compare(&self, asked: Asked) -> Result<CompareData, AppError> {
+        Ok(self.actions.compare_page(asked).await?)
+    }
+
+    async fn compared_file(&self, asked: FileAsked) -> Result<FileView, AppError> {
+        let FileAsked { pair, component, path, raw } = asked;
+        let query = PlaceQuery { component, path, raw };
+        Ok(self.actions.diff_file(&self.caller, &pair.first, &pair.second, &query).await?)
+    }
+
+    async fn compared_table(&self, asked: TableAsked) -> Result<TableRows, AppError> {
+        let TableAsked { pair, component, schema, table, after } = asked;
+        let query = TableQuery { component, schema, table, after: usize::try_from(after).unwrap_or(usize::MAX) };
+        Ok(self.actions.diff_table(&self.caller, &pair.first, &pair.second, &query).await?)
+    }
+
+    async fn compared_value(&self, asked: ValueAsked) -> Result<(Option<String>, Option<String>), AppError> {
+        let ValueAsked { pair, component, variable } = asked;
+        let query = ValueQuery { component, variable };
+        Ok(self.actions.diff_value(&self.caller, &pair.first, &pair.second, &query).await?)
+    }
+
+    async fn compare_now(&self, first: &str) -> Result<RunView, AppError> {
+        Ok(self.actions.create_live(&self.caller, first).await?)
     }
 
     async fn cancel(&self, run: &str) -> Result<(), AppError> {

@@ -11,6 +11,7 @@ use super::{Ending, failure::Failure, print::text::plain, session::Session};
 mod cat;
 mod create;
 mod delete;
+mod diff;
 mod drill;
 mod export;
 mod import;
@@ -32,6 +33,8 @@ pub enum CheckpointCommand {
     Verify(verify::VerifyArguments),
     /// Restore it into a throwaway copy and compare that with what was sealed
     Drill(drill::DrillArguments),
+    /// What changed between two: configuration, files, git, schema, rows
+    Diff(diff::DiffArguments),
     /// Put it back
     Restore(restore::RestoreArguments),
     /// Delete it; this cannot be undone
@@ -52,6 +55,7 @@ pub async fn run(session: &Session<'_>, command: CheckpointCommand) -> Result<En
         CheckpointCommand::Show(arguments) => show::run(session, arguments).await,
         CheckpointCommand::Verify(arguments) => verify::run(session, arguments).await,
         CheckpointCommand::Drill(arguments) => drill::run(session, arguments).await,
+        CheckpointCommand::Diff(arguments) => diff::run(session, arguments).await,
         CheckpointCommand::Restore(arguments) => restore::run(session, arguments).await,
         CheckpointCommand::Delete(arguments) => delete::run(session, arguments).await,
         CheckpointCommand::Cat(arguments) => cat::run(session, arguments).await,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use holdfast_model::{
+    diff::{Diff, FileView, TableRows},
     id::RunId,
     name::Name,
     plan::RestorePlan,
@@ -34,7 +35,7 @@ const SILENT_FOR: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    /// For archives: it waits as long as the other side works.
+    /// For what may be silent for as long as the other side works.
     patient: reqwest::Client,
     base: Url,
     token: Secret,
@@ -160,6 +161,40 @@ impl Client {
         self.read(self.http.post(self.url(&["checkpoints", id, "restore", "plan"])?).json(request)).await
     }
 
+    /// `GET /v1/checkpoints/{id}/diff/{other}`; with `rows` it takes as long as reading the dumps does.
+    pub async fn diff(&self, first: &str, second: &str, rows: bool) -> Result<Diff, Failure> {
+        let request = self.patient.get(self.url(&["checkpoints", first, "diff", second])?);
+        self.read_late(request.query(&[("rows", rows)])).await
+    }
+
+    /// `GET /v1/checkpoints/{id}/diff/{other}/file`; `raw` is the path in hexadecimal where it is not text.
+    pub async fn diff_file(
+        &self,
+        (first, second): (&str, &str),
+        component: &str,
+        path: &str,
+        raw: Option<&str>,
+    ) -> Result<FileView, Failure> {
+        let path = raw.map_or(("path", path), |raw| ("raw", raw));
+        let request = self.http.get(self.url(&["checkpoints", first, "diff", second, "file"])?);
+        self.read(request.query(&[("component", component), path])).await
+    }
+
+    /// `GET /v1/checkpoints/{id}/diff/{other}/table`: a page of changed rows, behind `after`.
+    pub async fn diff_table(
+        &self,
+        (first, second): (&str, &str),
+        component: &str,
+        schema: &str,
+        table: &str,
+        after: Option<&str>,
+    ) -> Result<TableRows, Failure> {
+        let request = self.patient.get(self.url(&["checkpoints", first, "diff", second, "table"])?);
+        let mut query = vec![("component", component), ("schema", schema), ("table", table)];
+        query.extend(after.map(|after| ("after", after)));
+        self.read_late(request.query(&query)).await
+    }
+
     /// `GET /v1/checkpoints/{id}/content/{path}`: the bytes of one file, as they come.
     pub async fn content(&self, id: &str, path: &str) -> Result<Response, Failure> {
         let mut segments = vec!["checkpoints", id, "content"];
@@ -255,12 +290,12 @@ impl Client {
 
     /// `POST /v1/vaults`.
     pub async fn adopt(&self, request: &AdoptVault) -> Result<Adopted, Failure> {
-        self.read_late(self.http.post(self.url(&["vaults"])?).json(request)).await
+        self.read_late(self.patient.post(self.url(&["vaults"])?).json(request)).await
     }
 
     /// `POST /v1/catalogue/copies`; it takes as long as it takes.
     pub async fn copy_catalogue(&self, request: &CopyCatalogue) -> Result<CatalogueCopied, Failure> {
-        self.read_late(self.http.post(self.url(&["catalogue", "copies"])?).json(request)).await
+        self.read_late(self.patient.post(self.url(&["catalogue", "copies"])?).json(request)).await
     }
 
     /// `GET /v1/catalogue/kit`.

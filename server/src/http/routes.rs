@@ -9,7 +9,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 
-use super::{Web, dashboard, evidence, export, guard, health, import, sign_in, stream, v1};
+use super::{Web, browse, compare, dashboard, evidence, export, guard, health, import, sign_in, stream, v1};
 use crate::site;
 
 /// Who may ask.
@@ -64,6 +64,7 @@ impl Table {
         table.add(&post, "/sign-in", Open, sign_in::sign_in);
         table.add(&post, "/sign-out", Session, sign_in::sign_out);
         table.add(&get, "/ui/runs/{id}/events", Session, stream::events);
+        table.add(&get, "/ui/checkpoints/{id}/file", Session, browse::file);
         table.add(&get, "/ui/checkpoints/{id}/drill.json", Session, evidence::drill);
 
         table.add(&get, "/v1/projects", Bearer, v1::projects);
@@ -85,6 +86,11 @@ impl Table {
         table.add(&get, "/v1/checkpoints/{id}/content/{*path}", HostCredential, v1::content);
         table.add(&get, "/v1/checkpoints/{id}/export", HostCredential, export::export);
         table.add(&post, "/v1/imports", HostCredential, import::import);
+        table.add(&get, "/v1/checkpoints/{id}/tree", HostCredential, browse::folder);
+        table.add(&get, "/v1/checkpoints/{id}/diff/{other}", Bearer, compare::diff);
+        table.add(&get, "/v1/checkpoints/{id}/diff/{other}/file", HostCredential, compare::file);
+        table.add(&get, "/v1/checkpoints/{id}/diff/{other}/table", HostCredential, compare::table);
+        table.add(&get, "/v1/checkpoints/{id}/diff/{other}/value", HostCredential, compare::value);
         table.add(&get, "/v1/runs", Bearer, v1::runs);
         table.add(&get, "/v1/runs/{id}", Bearer, v1::run);
         table.add(&post, "/v1/runs/{id}/cancel", Bearer, v1::cancel);

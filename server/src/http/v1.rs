@@ -267,7 +267,7 @@ pub(super) async fn nothing() -> ApiError {
 
 /// The vault is read on a blocking thread, a piece at a time; when the reader stops, so does it. An error in the
 /// middle breaks the connection, so that a short file is never taken for a whole one.
-fn body(mut content: Content) -> Body {
+pub(super) fn body(mut content: Content) -> Body {
     let (sender, receiver) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(4);
     tokio::task::spawn_blocking(move || {
         let mut piece = vec![0_u8; 256 << 10];

@@ -210,13 +210,14 @@ impl Store {
         }
     }
 
-    /// The newest proven checkpoint of an environment.
+    /// The newest proven checkpoint of an environment of which a copy is not known to be damaged.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn latest_proven(&self, environment: &EnvironmentId) -> Result<Option<CheckpointRow>, StoreError> {
         let row = sqlx::query(select_checkpoint!(
-            "and c.environment = $1 and c.proof = 'proven' order by c.created_at desc, c.id desc limit 1"
+            "and c.environment = $1 and c.proof = 'proven' and exists (select 1 from checkpoint_copy s \
+             where s.checkpoint = c.id and s.integrity <> 'damaged') order by c.created_at desc, c.id desc limit 1"
         ))
         .bind(environment.as_str())
         .fetch_optional(&self.pool)

@@ -84,8 +84,9 @@ impl Store {
 
 async fn standing(write: &mut Write, checkpoint: &CheckpointRow) -> Result<Standing, StoreError> {
     let newest: Option<String> = sqlx::query_scalar(
-        "select id from checkpoint where environment = $1 and proof = 'proven' and deleted_at is null \
-         order by created_at desc, id desc limit 1",
+        "select c.id from checkpoint c where c.environment = $1 and c.proof = 'proven' and c.deleted_at is null \
+         and exists (select 1 from checkpoint_copy s where s.checkpoint = c.id and s.integrity <> 'damaged') \
+         order by c.created_at desc, c.id desc limit 1",
     )
     .bind(checkpoint.environment.id.as_str())
     .fetch_optional(write.on())

@@ -38,8 +38,7 @@ impl Store {
         attention.sort_by_key(|a| !a.urgent);
         Ok(Overview {
             now,
-            proven: u64::try_from(environments.iter().filter(|e| proof(e) == Some(Proof::Proven)).count())
-                .unwrap_or(u64::MAX),
+            proven: u64::try_from(environments.iter().filter(|e| e.is_proven()).count()).unwrap_or(u64::MAX),
             oldest_proof: self.oldest_proof().await?,
             total: projects.iter().map(|p| p.total).sum(),
             stored: projects.iter().map(|p| p.stored).sum(),
@@ -55,7 +54,8 @@ impl Store {
     async fn oldest_proof(&self) -> Result<Option<(holdfast_model::name::Name, OffsetDateTime)>, StoreError> {
         let row = sqlx::query(
             "select e.name, max(c.proof_at) as proof_at from checkpoint c join environment e on e.id = c.environment \
-             where c.proof = 'proven' and c.deleted_at is null group by e.id, e.name order by max(c.proof_at) limit 1",
+             where c.proof = 'proven' and c.deleted_at is null and exists (select 1 from checkpoint_copy s \
+             where s.checkpoint = c.id and s.integrity <> 'damaged') group by e.id, e.name order by max(c.proof_at) limit 1",
         )
         .fetch_optional(&self.pool)
         .await?;
@@ -78,10 +78,6 @@ impl Store {
             urgent: true,
         }))
     }
-}
-
-fn proof(view: &EnvironmentView) -> Option<Proof> {
-    view.latest.as_ref().map(|latest| latest.proof)
 }
 
 fn kit(project: &ProjectView) -> Option<Attention> {

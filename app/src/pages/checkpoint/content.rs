@@ -1,6 +1,11 @@
 //! What a checkpoint holds, and what it does not.
 
-use holdfast_model::{manifest::Facts, size, view::CheckpointView};
+use holdfast_model::{
+    manifest::Facts,
+    size,
+    state::Kind,
+    view::{CheckpointView, ComponentSize},
+};
 use leptos::prelude::*;
 
 use crate::{
@@ -77,7 +82,7 @@ pub fn components(page: &CheckpointPage) -> AnyView {
         .map(|(part, percent)| {
             let facts = page.components.iter().find(|f| f.name == part.name);
             vec![
-                view! { <span class="named">{part.name.to_string()}</span> }.into_any(),
+                name(c, part),
                 plain(text::kind(part.kind)),
                 facts.map_or_else(|| plain("–"), source),
                 plain(text::counted(part.items, text::unit(part.kind))),
@@ -98,6 +103,16 @@ pub fn components(page: &CheckpointPage) -> AnyView {
         ("Stored", true),
     ];
     section("components", "Components", Some(note), table("Sizes by component", &columns, rows))
+}
+
+/// Its name; files can be looked through.
+fn name(c: &CheckpointView, part: &ComponentSize) -> AnyView {
+    let name = part.name.to_string();
+    if part.kind != Kind::Files {
+        return view! { <span class="named">{name}</span> }.into_any();
+    }
+    let href = crate::pages::browse::href(c.id.as_str(), &name, "", None);
+    view! { <a class="named" href=href title="Look through its files">{name}</a> }.into_any()
 }
 
 /// What the manifest says of the source.

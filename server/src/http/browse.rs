@@ -1,0 +1,71 @@
+//! The files of a checkpoint: folders as lists, files as downloads.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse as _, Response},
+};
+use holdfast_model::view::FolderView;
+
+use super::{
+    ApiError, Web,
+    extract::{Path, Query},
+    v1,
+};
+use crate::{actions::PlaceQuery, auth::Caller};
+
+/// `GET /v1/checkpoints/{id}/tree`
+pub(super) async fn folder(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Query(query): Query<PlaceQuery>,
+) -> Result<axum::Json<FolderView>, ApiError> {
+    Ok(axum::Json(web.actions().folder(&id, &query).await?))
+}
+
+/// `GET /ui/checkpoints/{id}/file`
+pub(super) async fn file(
+    State(web): State<Web>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<PlaceQuery>,
+) -> Result<Response, ApiError> {
+    let (name, content) = web.actions().file(&caller, &id, &query).await?;
+    let length = HeaderValue::from(content.size);
+    let mut response = v1::body(content).into_response();
+    let headers = response.headers_mut();
+    // Whatever it is, no browser opens it here.
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_DISPOSITION, attachment(&name));
+    headers.insert(header::CONTENT_LENGTH, length);
+    Ok(response)
+}
+
+/// The name that a download is kept by (RFC 6266, with RFC 8187 for what is not ASCII).
+pub(super) fn attachment(name: &OsStr) -> HeaderValue {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
+    let bytes = name.as_bytes();
+    let simple: String = bytes.iter().map(|byte| if plain(byte) { char::from(*byte) } else { '_' }).collect();
+    let exact: String = bytes
+        .iter()
+        .map(|byte| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") })
+        .collect();
+    let text = format!("attachment; filename=\"{simple}\"; filename*=UTF-8''{exact}");
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("attachment"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_never_ends_the_header() {
+        let header = attachment(OsStr::new("a \"b\"\r\nx: y;é.pdf"));
+        assert_eq!(
+            header.as_bytes(),
+            b"attachment; filename=\"a__b___x__y___.pdf\"; filename*=UTF-8''a%20%22b%22%0D%0Ax%3A%20y%3B%C3%A9.pdf"
+        );
+    }
+}
