@@ -156,7 +156,7 @@ impl Site {
             }
         }
         let before = vault.stats().unwrap().stored_bytes;
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             let options = PruneOptions { grace: Duration::ZERO, unused_share: 0.0, ..PruneOptions::default() };
             for _ in 0..3 {
                 assert!(vault.prune(&options, &Cancel::new(), &Meter::new(), &|| false).unwrap().is_done());
