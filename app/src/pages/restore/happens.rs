@@ -117,7 +117,7 @@ fn lose(plan: &RestorePlan) -> AnyView {
         "Without a safety checkpoint no copy is kept of:"
     };
     let class = if plan.safety { "prose" } else { "prose warn" };
-    let lines: Vec<_> = plan.would_lose.iter().map(|line| view! { <li>{line.clone()}</li> }).collect();
+    let lines: Vec<_> = plan.would_lose.iter().map(|line| view! { <li>{line.replace('`', "")}</li> }).collect();
     view! { <p class=class>{said}</p> <ul class="prose">{lines}</ul> }.into_any()
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Component, Path, PathBuf},
 };
 
@@ -25,7 +25,9 @@ pub(super) fn unpack(input: impl Read, target: &Path) -> Result<u64, Failure> {
     let failed = |source| Failure::Io { what: format!("writing {}", target.display()), source };
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(failed)?;
-    let place = tempfile::Builder::new().prefix(".holdfast-export-").tempdir_in(parent).map_err(failed)?;
+    let private = fs::Permissions::from_mode(0o700);
+    let place =
+        tempfile::Builder::new().prefix(".holdfast-export-").permissions(private).tempdir_in(parent).map_err(failed)?;
     let bytes = take(input, place.path()).map_err(failed)?;
     // An empty folder makes way; whatever came into it meanwhile does not.
     let _ = fs::remove_dir(target);
