@@ -49,16 +49,16 @@ pub struct RestoreArguments {
     #[arg(long, value_name = "DIR", group = "place")]
     to_dir: Option<PathBuf>,
     /// One PostgreSQL component into this database
-    #[arg(long, value_name = "URL", group = "place", group = "url")]
+    #[arg(long, value_name = "URL", group = "place", group = "database_url")]
     to_url: Option<Sent>,
     /// The same with the URL in a variable
-    #[arg(long, value_name = "VARIABLE", group = "place", group = "url")]
+    #[arg(long, value_name = "VARIABLE", group = "place", group = "database_url")]
     to_url_env: Option<String>,
     /// The same with the URL in a file, `-` for stdin
-    #[arg(long, value_name = "FILE", group = "place", group = "url")]
+    #[arg(long, value_name = "FILE", group = "place", group = "database_url")]
     to_url_file: Option<PathBuf>,
     /// The database of the URL may hold something; it is kept under another name
-    #[arg(long, requires = "url")]
+    #[arg(long, requires = "database_url")]
     replace_database: bool,
     /// It may go to places that another environment uses
     #[arg(long)]
