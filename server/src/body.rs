@@ -1,7 +1,7 @@
-//! Bytes on their way between a connection, which is async, and code that reads.
+//! Bytes on their way between a connection, which is async, and code that reads or writes.
 
 use std::{
-    io::{self, Read},
+    io::{self, Read, Write},
     time::Duration,
 };
 
@@ -11,6 +11,8 @@ use tokio_util::bytes::Bytes;
 
 /// How often a reader that waits looks whether it still shall.
 const LOOK: Duration = Duration::from_millis(200);
+/// Bytes that go out at once.
+const PIECE: usize = 256 << 10;
 
 /// Reads pieces as they come; an error among them is the reader's. Read it on a thread that may block, of a runtime.
 pub struct Pieces {
@@ -43,5 +45,41 @@ impl Read for Pieces {
         let count = buffer.len().min(self.piece.len());
         buffer[..count].copy_from_slice(&self.piece.split_to(count));
         Ok(count)
+    }
+}
+
+/// Hands bytes to a connection, a piece at a time; flush it at the end. Write on a thread that may block. Once nobody
+/// takes more, writing is a [`io::ErrorKind::BrokenPipe`].
+pub struct Outgoing {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    piece: Vec<u8>,
+}
+
+impl Outgoing {
+    /// Hands them to that channel.
+    #[must_use]
+    pub fn new(sender: mpsc::Sender<io::Result<Bytes>>) -> Self {
+        Self { sender, piece: Vec::with_capacity(PIECE) }
+    }
+}
+
+impl Write for Outgoing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(PIECE - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..count]);
+        if self.piece.len() == PIECE {
+            self.flush()?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        self.sender
+            .blocking_send(Ok(Bytes::from(piece)))
+            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes more"))
     }
 }

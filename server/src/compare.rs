@@ -8,17 +8,16 @@ use std::{
 };
 
 use holdfast_engine::{
-    Context, Events,
+    Context,
     diff::{self, DiffError, DiffLimits, DiffWork, End, FingerprintKey},
 };
 use holdfast_model::{
-    diff::{Changes, Diff, FileView, Side, TableRows},
-    event::EventBody,
+    diff::{Cell, Changes, Diff, FileChanges, FileView, RowChange, Side, TableRows},
     id::CheckpointId,
     name::Name,
     secret::Secret,
 };
-use holdfast_vault::Cancel;
+use holdfast_vault::CancelOnDrop;
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -30,12 +29,12 @@ use crate::{
 
 /// So many comparisons read at a time; the others wait.
 const AT_ONCE: usize = 2;
-/// So many lines (files, objects, rows) of comparisons are kept in memory, over all of them.
-const KEPT: u64 = 200_000;
+/// Bytes of comparisons that are kept in memory, and as many of opened tables.
+const KEPT: u64 = 32 << 20;
 /// For so long after somebody has last looked.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 /// So many changed rows of one table can be looked at; all are counted.
-const ROWS: usize = 10_000;
+const ROWS: usize = 2_000;
 
 /// Why two checkpoints could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -72,12 +71,12 @@ impl Default for Comparisons {
             turns: Semaphore::new(AT_ONCE),
             whole: Cache::builder()
                 .max_capacity(KEPT)
-                .weigher(move |_, diff: &Arc<Diff>| count(lines(diff)))
+                .weigher(move |_, diff: &Arc<Diff>| count(bytes(diff)))
                 .time_to_idle(IDLE)
                 .build(),
             tables: Cache::builder()
                 .max_capacity(KEPT)
-                .weigher(move |_, table: &Arc<TableRows>| count(table.rows.len()))
+                .weigher(move |_, table: &Arc<TableRows>| count(bytes_of_rows(table)))
                 .time_to_idle(IDLE)
                 .build(),
         }
@@ -162,17 +161,32 @@ impl Comparisons {
     }
 }
 
-/// What a comparison costs to keep, in lines.
-fn lines(diff: &Diff) -> usize {
+/// What a comparison costs to keep, in bytes, about.
+fn bytes(diff: &Diff) -> usize {
+    /// The fixed part of an entry.
+    const ENTRY: usize = 200;
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let files = |changes: &FileChanges| changes.entries.iter().map(|entry| ENTRY + entry.path.len()).sum::<usize>();
     let of = |changes: &Changes| match changes {
         Changes::Same | Changes::Unknown { .. } => 0,
-        Changes::Configuration(changes) => changes.variables.len(),
-        Changes::Files(changes) => changes.entries.len(),
-        Changes::Git(changes) => changes.added.len() + changes.removed.len() + changes.worktree.entries.len(),
-        // A definition is some lines long.
-        Changes::Database(changes) => changes.tables.len() + 10 * changes.schema.len(),
+        Changes::Configuration(changes) => ENTRY * changes.variables.len(),
+        Changes::Files(changes) => files(changes),
+        Changes::Git(changes) => ENTRY * (changes.added.len() + changes.removed.len()) + files(&changes.worktree),
+        Changes::Database(changes) => {
+            let schema = changes.schema.iter().map(|object| ENTRY + text(&object.before) + text(&object.after));
+            ENTRY * changes.tables.len() + schema.sum::<usize>()
+        }
     };
-    diff.components.iter().map(|component| 1 + of(&component.changes)).sum()
+    diff.components.iter().map(|component| ENTRY * (1 + component.skipped.len()) + of(&component.changes)).sum()
+}
+
+/// What an opened table costs to keep, in bytes, about.
+fn bytes_of_rows(table: &TableRows) -> usize {
+    let side = |cells: &Option<Vec<Cell>>| {
+        let cell = |cell: &Cell| size_of::<Cell>() + cell.as_ref().map_or(0, String::len);
+        cells.iter().flatten().map(cell).sum::<usize>()
+    };
+    table.rows.iter().map(|row| size_of::<RowChange>() + side(&row.before) + side(&row.after)).sum()
 }
 
 fn side(row: &CheckpointRow) -> Side {
@@ -186,10 +200,11 @@ fn side(row: &CheckpointRow) -> Side {
 
 /// One comparison under way: what it reads, its room for temporary files, and its end with the one who waits for it.
 struct Reading {
+    // Before the scratch space goes, the work that may sit on threads of its own is told to end.
+    _end: CancelOnDrop,
     work: DiffWork,
     ctx: Context,
     _scratch: tempfile::TempDir,
-    _end: EndWithMe,
 }
 
 impl Reading {
@@ -204,7 +219,6 @@ impl Reading {
             .prefix("compare-")
             .tempdir_in(place)
             .map_err(|source| CompareError::Scratch { path: place.clone(), source })?;
-        let cancel = Cancel::new();
         // One key for each project: a fingerprint says nothing across projects.
         let purpose = format!("diff:{}", second.environment.project);
         let work = DiffWork {
@@ -215,25 +229,9 @@ impl Reading {
             limits: DiffLimits::default(),
             scratch: scratch.path().to_owned(),
         };
-        let ctx = Context::new(cancel.clone(), Arc::new(Untold));
-        Ok(Self { work, ctx, _scratch: scratch, _end: EndWithMe(cancel) })
+        let (ctx, end) = Context::untold();
+        Ok(Self { _end: end, work, ctx, _scratch: scratch })
     }
-}
-
-/// Whoever asked has gone: so does the work, which may sit on threads of its own.
-struct EndWithMe(Cancel);
-
-impl Drop for EndWithMe {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-/// A comparison is no run: nobody keeps its events.
-struct Untold;
-
-impl Events for Untold {
-    fn emit(&self, _body: EventBody) {}
 }
 
 impl Desk {

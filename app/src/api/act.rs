@@ -4,7 +4,7 @@ use holdfast_model::view::{CheckpointView, RunView};
 use leptos::prelude::server;
 
 use super::door::{answer, backend, land_plain_form};
-use crate::error::AppError;
+use crate::{backend::Pair, error::AppError};
 
 /// The word that a person types before this checkpoint is deleted: its name, or its environment's where it has none.
 #[must_use]
@@ -118,7 +118,7 @@ pub async fn restore(
 pub async fn compare_now(first: String) -> Result<(), AppError> {
     let act = async {
         let run = backend()?.compare_now(&first).await?;
-        leptos_axum::redirect(&format!("/compare?first={first}&second={}", run.id));
+        leptos_axum::redirect(&Pair { first, second: run.id.to_string() }.href());
         Ok(())
     };
     answer(act.await)

@@ -12,12 +12,19 @@ use holdfast_model::{
     drill::Check,
     event::{EventBody, Level, StepState},
 };
-use holdfast_vault::{Cancel, Meter};
+use holdfast_vault::{Cancel, CancelOnDrop, Meter};
 
 /// Takes the events of a run. Cheap, and never blocks: it is called from the middle of the work.
 pub trait Events: Send + Sync {
     /// Takes one event.
     fn emit(&self, body: EventBody);
+}
+
+/// Hears events and keeps none.
+struct Nobody;
+
+impl Events for Nobody {
+    fn emit(&self, _body: EventBody) {}
 }
 
 /// What every piece of work is given.
@@ -33,6 +40,14 @@ impl Context {
     /// Work that `cancel` stops and that tells `events`.
     pub fn new(cancel: Cancel, events: Arc<dyn Events>) -> Self {
         Self { cancel, events }
+    }
+
+    /// Work that is no run: it tells nobody, and ends with the second value, which whoever waits for it holds.
+    #[must_use]
+    pub fn untold() -> (Self, CancelOnDrop) {
+        let cancel = Cancel::new();
+        let end = cancel.on_drop();
+        (Self::new(cancel, Arc::new(Nobody)), end)
     }
 
     /// Tells how a step stands: its stable name, a title for people, the component it belongs to, a size, count or reason.

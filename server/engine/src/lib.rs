@@ -33,6 +33,7 @@ pub use drill::{DrillError, DrillWork, Drilled, drill};
 pub use export::{Export, ExportError, ExportWork, Form};
 pub use finding::Finding;
 pub use import::{ImportError, ImportWork, Imported, Incoming, import};
+pub use place::shown;
 pub use probe::probe;
 pub use restore::{Allow, Destination, Live, Looked, Planned, RestoreError, RestoreReport, RestoreWork, Validated};
 pub use tools::{ToolFact, ToolSettings, Tools};

@@ -14,7 +14,8 @@ pub(crate) fn real(path: &Path) -> PathBuf {
 }
 
 /// The path for people: bytes that are not UTF-8 as `\xNN`.
-pub(crate) fn shown(path: &Path) -> String {
+#[must_use]
+pub fn shown(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
         text.push_str(chunk.valid());

@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use crate::{failure::Failure, place};
 
 mod drill;
-mod ledger;
+pub(crate) mod ledger;
 mod put_back;
 pub(crate) use drill::{drill, is_true};
 pub(crate) use put_back::{put_back, refuse_open};

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use holdfast_engine::shown;
 use holdfast_model::{
     manifest::ManifestComponent,
     state::Kind,
@@ -151,18 +152,6 @@ fn entry(node: &Node) -> EntryView {
         modified: node.mtime,
         target: target.map(|target| shown(Path::new(target))),
     }
-}
-
-/// The path for people: bytes that are not UTF-8 as `\xNN`.
-pub(super) fn shown(path: &Path) -> String {
-    let mut text = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02X}"));
-        }
-    }
-    text
 }
 
 /// The bytes in hexadecimal, where they are not text.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use holdfast_app::backend::{Asked, CompareData, ComparePage, RunPage};
+use holdfast_engine::shown;
 use holdfast_model::{
     diff::{Diff, FileView, TableRows},
     name::Name,
@@ -13,10 +14,7 @@ use holdfast_model::{
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{
-    ActionError, Actions, ListCheckpoints,
-    browse::{PlaceQuery, shown},
-};
+use super::{ActionError, Actions, ListCheckpoints, browse::PlaceQuery};
 use crate::{auth::Caller, compare::CompareError, store::CheckpointRow};
 
 /// Checkpoints that a page offers for choice.

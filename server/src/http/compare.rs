@@ -1,6 +1,9 @@
 //! What changed between two checkpoints, for programs.
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use holdfast_model::diff::{FileView, TableRows};
 use serde::Serialize;
 
@@ -27,8 +30,7 @@ pub(super) async fn diff(
     State(web): State<Web>,
     Path((first, second)): Two,
     Query(query): Query<DiffQuery>,
-) -> Result<axum::response::Response, ApiError> {
-    use axum::response::IntoResponse as _;
+) -> Result<Response, ApiError> {
     let diff = web.actions().diff(&first, &second, &query).await?;
     Ok(axum::Json(&*diff).into_response())
 }

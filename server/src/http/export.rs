@@ -1,6 +1,6 @@
 //! `GET /v1/checkpoints/{id}/export`: a checkpoint goes out as an archive, as fast as its reader takes it.
 
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
 use axum::{
     body::{Body, Bytes},
@@ -17,11 +17,10 @@ use super::{
     ApiError, Web,
     extract::{Path, Query},
 };
-use crate::{actions::ExportQuery, auth::Caller};
+use crate::{actions::ExportQuery, auth::Caller, body::Outgoing};
 
 /// Bytes of the archive before any compression of the whole: of what is sent, where there is none.
 const PLAIN_LENGTH: HeaderName = HeaderName::from_static("holdfast-plain-length");
-const PIECE: usize = 256 << 10;
 
 pub(super) async fn export(
     State(web): State<Web>,
@@ -29,9 +28,9 @@ pub(super) async fn export(
     Path(id): Path<String>,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, ApiError> {
-    let gone = Ends(Cancel::new());
     let stop = web.0.cancel.clone();
-    let cancel = gone.0.clone();
+    let cancel = Cancel::new();
+    let gone = cancel.on_drop();
     let outgoing = tokio::select! {
         outgoing = web.actions().export(&caller, &id, &query, cancel.clone()) => outgoing?,
         () = stop.cancelled() => return Err(crate::actions::ActionError::Unavailable("the server stops".into()).into()),
@@ -51,7 +50,7 @@ pub(super) async fn export(
     });
     tokio::task::spawn_blocking(move || {
         let _writing = writing;
-        let mut pieces = Pieces { sender, piece: Vec::with_capacity(PIECE) };
+        let mut pieces = Outgoing::new(sender.clone());
         let written = outgoing.write(&mut pieces).and_then(|()| pieces.flush().map_err(ExportError::Output));
         match written {
             // The reader has gone, and knows it.
@@ -59,7 +58,7 @@ pub(super) async fn export(
             Err(error) => {
                 tracing::warn!(%error, "an export broke off");
                 // An error in the middle breaks the connection: half an archive is never taken for a whole one.
-                let _ = pieces.sender.blocking_send(Err(io::Error::other(error.to_string())));
+                let _ = sender.blocking_send(Err(io::Error::other(error.to_string())));
             }
         }
     });
@@ -74,40 +73,4 @@ pub(super) async fn export(
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(response)
-}
-
-/// Throws a switch when it goes.
-struct Ends(Cancel);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-/// Hands bytes to the connection, a piece at a time.
-struct Pieces {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    piece: Vec<u8>,
-}
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = bytes.len().min(PIECE - self.piece.len());
-        self.piece.extend_from_slice(&bytes[..count]);
-        if self.piece.len() == PIECE {
-            self.flush()?;
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.piece.is_empty() {
-            return Ok(());
-        }
-        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
-        self.sender
-            .blocking_send(Ok(Bytes::from(piece)))
-            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the reader has gone"))
-    }
 }

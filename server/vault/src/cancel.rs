@@ -30,8 +30,23 @@ impl Cancel {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// A value that throws the switch when it goes: whoever waited for the work has gone, and so does the work.
+    pub fn on_drop(&self) -> CancelOnDrop {
+        CancelOnDrop(self.clone())
+    }
+
     /// `Err` once it was thrown, for use with `?`.
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Throws its switch when it is dropped; see [`Cancel::on_drop`].
+#[derive(Debug)]
+pub struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }

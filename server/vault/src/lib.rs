@@ -115,7 +115,7 @@ pub use backend::{
     Backend, BackendError, Checksum, DirEntry, Disk, Encryption, FileKind, LocalBackend, NotABucket, Object, Retention,
     RetentionMode, S3Backend, S3Options, SecretKey, SelfTest, SystemDisk, Undeleted, Upload,
 };
-pub use cancel::{Cancel, Cancelled};
+pub use cancel::{Cancel, CancelOnDrop, Cancelled};
 pub use check::{CheckReport, CheckScope, ReadBack};
 pub use copy::{CopyOptions, CopyReport};
 pub use diff::{Change, Root};

@@ -1,5 +1,7 @@
 //! Files that differ, folder by folder, each with its sign and a link to its lines.
 
+use std::collections::BTreeMap;
+
 use holdfast_model::{
     diff::{Change, Changes, ComponentDiff, FileChange, FileChangeKind, FileChanges},
     name::Name,
@@ -55,15 +57,12 @@ pub fn changes_of(pair: &Pair, component: &Name, changes: &FileChanges) -> AnyVi
     view! { <p class="prose">{counts.join(", ")}</p> {folders} {more} }.into_any()
 }
 
-/// Entries by the folder that they lie in, in the order of their paths.
-fn folders(entries: &[FileChange]) -> Vec<(&str, Vec<&FileChange>)> {
-    let mut folders: Vec<(&str, Vec<&FileChange>)> = Vec::new();
+/// Entries by the folder that they lie in.
+fn folders(entries: &[FileChange]) -> BTreeMap<&str, Vec<&FileChange>> {
+    let mut folders: BTreeMap<&str, Vec<&FileChange>> = BTreeMap::new();
     for entry in entries {
         let folder = entry.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        match folders.iter_mut().find(|(known, _)| *known == folder) {
-            Some((_, entries)) => entries.push(entry),
-            None => folders.push((folder, vec![entry])),
-        }
+        folders.entry(folder).or_default().push(entry);
     }
     folders
 }

@@ -95,7 +95,7 @@ fn facts(connection: &Connection, table: &Table, cancel: &Cancel) -> Result<Tabl
 }
 
 /// Each value by its storage class, its length and its bytes, so that no two rows look alike that are not.
-fn digest(hash: &mut Sha256, value: ValueRef<'_>) {
+pub(crate) fn digest(hash: &mut Sha256, value: ValueRef<'_>) {
     let mut field = |class: u8, bytes: &[u8]| {
         hash.update([class]);
         hash.update(bytes.len().to_le_bytes());

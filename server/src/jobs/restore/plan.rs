@@ -1,17 +1,13 @@
 //! The dry run: the engine's look at everything, with what only the catalogue knows.
 
-use std::sync::Arc;
-
-use holdfast_engine::{Context, Destination, Events, restore::look};
+use holdfast_engine::{Context, Destination, restore::look};
 use holdfast_model::{
-    event::EventBody,
     id::{EnvironmentId, RunId},
     plan::{PlanItem, PlanStep, PlanTarget, RestorePlan},
     request::RestoreCheckpoint,
     state::{RunKind, RunState},
     view::EnvironmentRef,
 };
-use holdfast_vault::Cancel;
 
 use super::{
     super::{Desk, DeskError, job::JobError},
@@ -19,22 +15,6 @@ use super::{
     work::{Goal, compose, destination},
 };
 use crate::store::{CheckpointRow, RunFilter};
-
-/// A plan tells nothing while it is made.
-struct Silence;
-
-impl Events for Silence {
-    fn emit(&self, _: EventBody) {}
-}
-
-/// Throws the switch when the asker is gone.
-struct Leaving(Cancel);
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
 
 impl Desk {
     /// Everything that such a restore would do. Nothing is touched.
@@ -47,8 +27,7 @@ impl Desk {
         request: &RestoreCheckpoint,
         goal: &Goal,
     ) -> Result<RestorePlan, DeskError> {
-        let leaving = Leaving(Cancel::new());
-        let ctx = Context::new(leaving.0.clone(), Arc::new(Silence));
+        let (ctx, _end) = Context::untold();
         let scratch = self.settings().scratch.clone();
         let composed = compose(self, row, request, goal, RunId::from_parts(0, 0), scratch).await;
         let (planned, created_at, mut warnings) = match composed {
@@ -62,7 +41,6 @@ impl Desk {
             Err(JobError::Vaults(error)) => return Err(error.into()),
             Err(error) => return Err(DeskError::Unfit(error.to_string())),
         };
-        drop(leaving);
         warnings.extend(planned.warnings);
         let skipped = safety_is_taken(request, goal.is_own(row), planned.stands).err();
         let mut steps = planned.steps;

@@ -13,9 +13,9 @@ use holdfast_model::{
 };
 use holdfast_vault::{S3Backend, S3Options};
 use tokio::sync::mpsc;
-use tokio_util::bytes::Bytes;
 
 use crate::{
+    body::Outgoing,
     cli::{archive::Piece, failure::Failure},
     vaults::place::Place,
 };
@@ -70,7 +70,7 @@ impl Source {
 
     /// Hands all of it over, piece by piece. Blocking.
     pub(super) fn send(&self, sender: &mpsc::Sender<Piece>) -> Result<(), Failure> {
-        let mut pieces = Pieces { sender, piece: Vec::with_capacity(PIECE) };
+        let mut pieces = Outgoing::new(sender.clone());
         let sent = match &self.place {
             Kind::File(path) => {
                 let file = fs::File::open(path).map_err(|source| reading(path, source))?;
@@ -209,31 +209,4 @@ fn archive(root: &Path, files: &[String], output: &mut impl Write) -> io::Result
         archive.append_data(&mut header, name, &mut file)?;
     }
     archive.finish()
-}
-
-/// Hands bytes to the connection.
-struct Pieces<'a> {
-    sender: &'a mpsc::Sender<Piece>,
-    piece: Vec<u8>,
-}
-
-impl Write for Pieces<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = bytes.len().min(PIECE - self.piece.len());
-        self.piece.extend_from_slice(&bytes[..count]);
-        if self.piece.len() == PIECE {
-            self.flush()?;
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.piece.is_empty() {
-            return Ok(());
-        }
-        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
-        self.sender
-            .blocking_send(Ok(Bytes::from(piece)))
-            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes more"))
-    }
 }

@@ -13,7 +13,7 @@ use super::{
     },
     plan::{Key, Plan},
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, sqlite::ledger::digest};
 
 /// Rows between two looks at the switch that cancels.
 const ROWS: u64 = 4096;
@@ -87,22 +87,6 @@ pub(super) fn rows(
         };
         feed(Row { key, content, place: Place { at: number, left: 0 } })
     })
-}
-
-/// Each value by its storage class, its length and its bytes.
-fn digest(hash: &mut Sha256, value: ValueRef<'_>) {
-    let mut field = |class: u8, bytes: &[u8]| {
-        hash.update([class]);
-        hash.update(bytes.len().to_le_bytes());
-        hash.update(bytes);
-    };
-    match value {
-        ValueRef::Null => field(0, &[]),
-        ValueRef::Integer(number) => field(1, &number.to_le_bytes()),
-        ValueRef::Real(number) => field(2, &number.to_bits().to_le_bytes()),
-        ValueRef::Text(text) => field(3, text),
-        ValueRef::Blob(bytes) => field(4, bytes),
-    }
 }
 
 /// Reads the rows of these differences again.
