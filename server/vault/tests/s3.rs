@@ -99,6 +99,37 @@ fn an_awkward_tree_comes_back_from_a_bucket_by_us_and_by_restic() {
 }
 
 #[test]
+fn a_single_object_goes_up_in_parts_and_one_that_is_given_up_leaves_nothing() {
+    use std::io::{Read as _, Write as _};
+    let store = backend(S3Options { part: 5 << 20, ..options_at("objects") });
+    let content = random(12 << 20);
+    for (key, length) in
+        [("objects/empty", 0), ("objects/small", 1000), ("objects/one", 5 << 20), ("objects/all", 12 << 20)]
+    {
+        let mut upload = store.upload(key);
+        upload.write_all(&content[..length]).unwrap();
+        assert_eq!(store.object_size(key).unwrap(), None, "{key} is there before its end");
+        assert_eq!(upload.finish().unwrap(), length as u64);
+        let mut back = Vec::new();
+        store.object(key).unwrap().read_to_end(&mut back).unwrap();
+        assert!(back == content[..length], "{key}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let open_uploads = || {
+        let listing = client(weed().port).list_multipart_uploads().bucket(BUCKET).prefix("objects/");
+        let listed = runtime.block_on(listing.send()).unwrap();
+        listed.uploads().iter().map(|upload| upload.key().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(open_uploads(), Vec::<String>::new(), "what has ended is no upload any more");
+    let mut upload = store.upload("objects/given-up");
+    upload.write_all(&content).unwrap();
+    assert_eq!(open_uploads(), ["objects/given-up"]);
+    drop(upload);
+    assert!(matches!(store.object("objects/given-up"), Err(BackendError::NotFound { .. })));
+    assert_eq!(open_uploads(), Vec::<String>::new());
+}
+
+#[test]
 fn restic_and_we_take_turns_in_a_bucket() {
     let place = Place::new();
     let source = place.path("source");
