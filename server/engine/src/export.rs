@@ -30,6 +30,7 @@ use crate::{
     tools::Tools,
 };
 
+mod entries;
 mod member;
 mod outer;
 mod sql;

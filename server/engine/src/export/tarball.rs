@@ -1,25 +1,27 @@
 //! `source.tar.gz` and `data.tar.gz`: trees of the vault as archives, a folder for each component, the same bytes each
 //! time.
 //!
-//! Owner, mode, times to the nanosecond, extended attributes, symbolic and hard links, fifos and devices are kept. A
-//! socket has no place in an archive. A repository is a folder with its work tree and a `.git`, which is the mirror of
-//! the checkpoint told that it has a work tree, with the index that it was captured with.
+//! A repository is a folder with its work tree and a `.git`, which is the mirror of the checkpoint told that it has a
+//! work tree, with the index that it was captured with.
 
 use std::{
-    collections::HashMap,
     ffi::OsStr,
-    io::{self, Read, Write},
+    io::{self, Write},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
 use flate2::{Compression, GzBuilder};
 use holdfast_model::manifest::{ManifestComponent, Skipped};
-use holdfast_vault::{Meter, Node, NodeKind, TreeId};
-use tar::{Builder, EntryType, Header};
-use time::OffsetDateTime;
+use holdfast_vault::{Meter, Node};
+use tar::Header;
 
-use super::{ExportWork, LEVEL, copied, member::Folder, work_tree};
+use super::{
+    ExportWork, LEVEL, copied,
+    entries::{Entries, Instead, sockets},
+    member::Folder,
+    work_tree,
+};
 use crate::{failure::Failure, place::shown, tools::Tools};
 
 /// What a mirror's settings say, and what they say in an export, where it has a work tree.
@@ -27,32 +29,27 @@ pub(crate) const BARE: &str = "\tbare = true\n";
 /// See [`BARE`].
 pub(crate) const HEADED: &str = "\tbare = false\n";
 
-/// Bytes of a name that a header has room for.
-const ROOM: usize = 100;
-
-type Archive<'a> = Builder<flate2::write::GzEncoder<&'a mut dyn Write>>;
-
 /// Writes the archive.
 pub(super) fn produce(
     work: &ExportWork,
     tools: &Tools,
     folders: &[Folder],
     meter: &Meter,
-    mut output: impl Write,
+    output: impl Write,
 ) -> Result<(), Failure> {
-    let output: &mut dyn Write = &mut output;
     // Neither a time nor a system: nothing that differs from one export to the next.
     let gzip = GzBuilder::new().operating_system(255).write(output, Compression::new(LEVEL));
-    let mut walk = Walk { work, archive: Builder::new(gzip), links: HashMap::new(), meter };
+    let mut entries = Entries::new(&work.vault, &work.cancel, meter, gzip);
     for folder in folders {
-        walk.links.clear();
+        entries.forget_links();
         match &folder.repository {
-            None => walk.tree(&folder.node, Path::new(folder.name.as_str()), None)?,
-            Some((mirror, commit)) => walk.repository(folder, tools, mirror, commit.as_deref())?,
+            None => entries.tree(&folder.node, Path::new(folder.name.as_str()), None)?,
+            Some((mirror, commit)) => {
+                repository(&mut entries, folder, (work, tools), mirror, commit.as_deref())?;
+            }
         }
     }
-    let gzip = walk.archive.into_inner().map_err(|error| copied(&error))?;
-    gzip.finish().map(drop).map_err(|error| copied(&error))
+    entries.end()?.finish().map(drop).map_err(|error| copied(&error))
 }
 
 /// Notes what of a component no archive can hold.
@@ -62,242 +59,46 @@ pub(super) fn left_out(
     node: &Node,
     list: &mut Vec<Skipped>,
 ) -> Result<(), Failure> {
-    let mut open: Vec<(PathBuf, TreeId)> = node.subtree.map(|tree| (PathBuf::new(), tree)).into_iter().collect();
-    while let Some((path, tree)) = open.pop() {
-        work.cancel.check()?;
-        for node in work.vault.tree(&tree)?.nodes {
-            let path = path.join(&node.name);
-            if node.kind == NodeKind::Socket {
-                list.push(Skipped {
-                    component: component.name.to_string(),
-                    name: shown(&path),
-                    reason: "not_exported".to_owned(),
-                    message: "a socket has no place in an archive".to_owned(),
-                });
-            }
-            open.extend(node.subtree.map(|tree| (path, tree)));
-        }
-    }
-    Ok(())
+    sockets(&work.vault, node, &work.cancel, &mut |path| {
+        list.push(Skipped {
+            component: component.name.to_string(),
+            name: shown(path),
+            reason: "not_exported".to_owned(),
+            message: "a socket has no place in an archive".to_owned(),
+        });
+    })
 }
 
-struct Walk<'a> {
-    work: &'a ExportWork,
-    archive: Archive<'a>,
-    /// Where a file with several names came first, by its device and inode.
-    links: HashMap<(u64, u64), PathBuf>,
-    meter: &'a Meter,
-}
-
-impl Walk<'_> {
-    /// A directory with all that is in it; `settings` is the place of a mirror's settings.
-    fn tree(&mut self, root: &Node, path: &Path, settings: Option<&Path>) -> Result<(), Failure> {
-        self.entry(root, path, &mut io::empty())?;
-        let Some(tree) = root.subtree else { return Ok(()) };
-        // What is left to visit, the next one last.
-        let mut open = self.read(&tree, path)?;
-        while let Some((node, path)) = open.pop() {
-            self.work.cancel.check()?;
-            match (node.kind, node.subtree) {
-                (NodeKind::Socket, _) => {}
-                (NodeKind::Dir, Some(tree)) => {
-                    self.entry(&node, &path, &mut io::empty())?;
-                    open.extend(self.read(&tree, &path)?);
-                }
-                (NodeKind::File, _) if settings == Some(path.as_path()) => self.settings(node, &path)?,
-                (NodeKind::File, _) => self.file(&node, &path)?,
-                _ => self.entry(&node, &path, &mut io::empty())?,
-            }
-        }
-        Ok(())
+fn repository(
+    entries: &mut Entries<'_, impl Write>,
+    folder: &Folder,
+    (work, tools): (&ExportWork, &Tools),
+    mirror: &Path,
+    commit: Option<&str>,
+) -> Result<(), Failure> {
+    let root = PathBuf::from(folder.name.as_str());
+    let time = folder.node.mtime;
+    let mut dir = folder.node.clone();
+    dir.mode = 0o755;
+    entries.entry(&dir, &root, &mut io::empty())?;
+    let settings = root.join(".git/config");
+    let headed: Instead<'_> = (&settings, |text| text.replacen(BARE, HEADED, 1));
+    entries.tree(&folder.node, &root.join(".git"), Some(headed))?;
+    // With the index of its capture, git tells staged from unstaged work as it did there.
+    let index = folder.node.subtree.map(|tree| work.vault.find(&tree, Path::new("original/index")));
+    if let Some(Ok(index)) = index.filter(|found| found.as_ref().is_ok_and(Node::is_file)) {
+        entries.file(&Node { links: 1, ..index }, &root.join(".git/index"))?;
     }
-
-    fn read(&self, tree: &TreeId, path: &Path) -> Result<Vec<(Node, PathBuf)>, Failure> {
-        let below = |node: Node| {
-            let path = path.join(&node.name);
-            (node, path)
-        };
-        Ok(self.work.vault.tree(tree)?.nodes.into_iter().rev().map(below).collect())
-    }
-
-    fn file(&mut self, node: &Node, path: &Path) -> Result<(), Failure> {
-        self.meter.set_current(&shown(path));
-        if node.links > 1 && node.inode != 0 {
-            let id = (node.device_id, node.inode);
-            if let Some(first) = self.links.get(&id) {
-                let target = first.clone();
-                return self.put(node, EntryType::Link, path, Some(target.as_os_str()), 0, &mut io::empty());
-            }
-            self.links.insert(id, path.to_path_buf());
-        }
-        let mut reader = self.work.vault.read(node)?;
-        if reader.len() != node.size {
-            return Err(Failure::Said(format!("damaged: {} has not the size that was sealed", shown(path))));
-        }
-        self.entry(node, path, &mut reader)
-    }
-
-    /// The mirror's settings, with a work tree.
-    fn settings(&mut self, mut node: Node, path: &Path) -> Result<(), Failure> {
-        let mut text = String::new();
-        self.work.vault.read(&node)?.read_to_string(&mut text).map_err(|error| copied(&error))?;
-        let text = text.replacen(BARE, HEADED, 1);
-        node.size = text.len() as u64;
-        self.entry(&node, path, &mut text.as_bytes())
-    }
-
-    fn repository(
-        &mut self,
-        folder: &Folder,
-        tools: &Tools,
-        mirror: &Path,
-        commit: Option<&str>,
-    ) -> Result<(), Failure> {
-        let root = PathBuf::from(folder.name.as_str());
-        let time = folder.node.mtime;
-        let mut dir = folder.node.clone();
-        dir.mode = 0o755;
-        self.entry(&dir, &root, &mut io::empty())?;
-        self.tree(&folder.node, &root.join(".git"), Some(&root.join(".git/config")))?;
-        // With the index of its capture, git tells staged from unstaged work as it did there.
-        let index = folder.node.subtree.map(|tree| self.work.vault.find(&tree, Path::new("original/index")));
-        if let Some(Ok(index)) = index.filter(|found| found.as_ref().is_ok_and(Node::is_file)) {
-            self.file(&Node { links: 1, ..index }, &root.join(".git/index"))?;
-        }
-        let Some(commit) = commit else { return Ok(()) };
-        let (work, cancel) = (self.work, self.work.cancel.clone());
-        work_tree::entries(work, tools, mirror, commit, &mut |header, path, link, content| {
-            cancel.check()?;
-            let odd = |error: io::Error| Failure::Said(format!("an entry of git archive: {error}"));
-            let path = root.join(OsStr::from_bytes(path));
-            let mut again = Header::new_gnu();
-            again.set_mode(header.mode().map_err(odd)? & 0o777);
-            again.set_mtime(u64::try_from(time.unix_timestamp()).unwrap_or(0));
-            let size = header.entry_size().map_err(odd)?;
-            self.write(again, header.entry_type(), &path, link.map(OsStr::from_bytes), size, content)
-        })
-    }
-
-    /// An entry that is no other name of another one.
-    fn entry(&mut self, node: &Node, path: &Path, content: &mut dyn Read) -> Result<(), Failure> {
-        let (kind, size) = match node.kind {
-            NodeKind::File => (EntryType::Regular, node.size),
-            NodeKind::Dir => (EntryType::Directory, 0),
-            NodeKind::Symlink => (EntryType::Symlink, 0),
-            NodeKind::Device => (EntryType::Block, 0),
-            NodeKind::CharDevice => (EntryType::Char, 0),
-            NodeKind::Fifo => (EntryType::Fifo, 0),
-            NodeKind::Socket => return Ok(()),
-        };
-        let link = (node.kind == NodeKind::Symlink).then_some(node.linktarget.as_os_str());
-        self.put(node, kind, path, link, size, content)
-    }
-
-    fn put(
-        &mut self,
-        node: &Node,
-        kind: EntryType,
-        path: &Path,
-        link: Option<&OsStr>,
-        size: u64,
-        content: &mut dyn Read,
-    ) -> Result<(), Failure> {
-        let mut header = Header::new_gnu();
-        header.set_mode(node.mode & 0o7777);
-        header.set_uid(u64::from(node.uid));
-        header.set_gid(u64::from(node.gid));
-        header.set_mtime(u64::try_from(node.mtime.unix_timestamp()).unwrap_or(0));
-        // A name that is too long for its field is left out: the number says the same.
-        let _ = header.set_username(&node.user);
-        let _ = header.set_groupname(&node.group);
-        if matches!(node.kind, NodeKind::Device | NodeKind::CharDevice) {
-            let parts = [rustix::fs::major(node.device), rustix::fs::minor(node.device)];
-            let set = header.set_device_major(parts[0]).and_then(|()| header.set_device_minor(parts[1]));
-            set.map_err(|error| copied(&error))?;
-        }
-        self.more(node)?;
-        self.write(header, kind, path, link, size, content)
-    }
-
-    /// What a plain header has no place for: times to the nanosecond, and extended attributes.
-    fn more(&mut self, node: &Node) -> Result<(), Failure> {
-        let mut more: Vec<(String, Vec<u8>)> = Vec::new();
-        if node.mtime.nanosecond() != 0 || node.mtime.unix_timestamp() < 0 {
-            more.push(("mtime".to_owned(), seconds(node.mtime).into_bytes()));
-        }
-        for attribute in node.xattrs.iter().filter(|attribute| !attribute.name.contains(['=', '\n'])) {
-            more.push((format!("SCHILY.xattr.{}", attribute.name), attribute.value.clone()));
-        }
-        if more.is_empty() {
-            return Ok(());
-        }
-        let pairs = more.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
-        self.archive.append_pax_extensions(pairs).map_err(|error| copied(&error))
-    }
-
-    /// Names and links as their bytes stand; long ones in entries before, as GNU tar has them.
-    fn write(
-        &mut self,
-        mut header: Header,
-        kind: EntryType,
-        path: &Path,
-        link: Option<&OsStr>,
-        size: u64,
-        content: &mut dyn Read,
-    ) -> Result<(), Failure> {
-        let mut name = path.as_os_str().as_bytes().to_vec();
-        if kind == EntryType::Directory && !name.ends_with(b"/") {
-            name.push(b'/');
-        }
-        let link = link.map(OsStr::as_bytes).unwrap_or_default();
-        self.long(EntryType::GNULongLink, link)?;
-        self.long(EntryType::GNULongName, &name)?;
-        header.set_entry_type(kind);
-        header.set_size(size);
-        let old = header.as_old_mut();
-        let (short_name, short_link) = (name.len().min(ROOM), link.len().min(ROOM));
-        old.name[..short_name].copy_from_slice(&name[..short_name]);
-        old.linkname[..short_link].copy_from_slice(&link[..short_link]);
-        header.set_cksum();
-        let mut counted = Counted { inner: content, bytes: 0 };
-        self.archive.append(&header, (&mut counted).take(size)).map_err(|error| copied(&error))?;
-        if counted.bytes != size {
-            return Err(Failure::Said(format!("{} ended before its size was read", shown(path))));
-        }
-        Ok(())
-    }
-
-    fn long(&mut self, kind: EntryType, text: &[u8]) -> Result<(), Failure> {
-        if text.len() <= ROOM {
-            return Ok(());
-        }
-        let mut header = Header::new_gnu();
-        let name = b"././@LongLink";
-        header.as_old_mut().name[..name.len()].copy_from_slice(name);
-        header.set_entry_type(kind);
-        header.set_mode(0o644);
-        header.set_size(text.len() as u64 + 1);
-        header.set_cksum();
-        self.archive.append(&header, text.chain(&[0_u8][..])).map_err(|error| copied(&error))
-    }
-}
-
-struct Counted<'a> {
-    inner: &'a mut dyn Read,
-    bytes: u64,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.bytes += count as u64;
-        Ok(count)
-    }
-}
-
-/// Seconds since 1970 with their fraction, as a pax record has them.
-fn seconds(time: OffsetDateTime) -> String {
-    let nanos = time.unix_timestamp_nanos();
-    let (sign, nanos) = if nanos < 0 { ("-", -nanos) } else { ("", nanos) };
-    format!("{sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
+    let Some(commit) = commit else { return Ok(()) };
+    let cancel = &work.cancel;
+    work_tree::entries(work, tools, mirror, commit, &mut |header, path, link, content| {
+        cancel.check()?;
+        let odd = |error: io::Error| Failure::Said(format!("an entry of git archive: {error}"));
+        let path = root.join(OsStr::from_bytes(path));
+        let mut again = Header::new_gnu();
+        again.set_mode(header.mode().map_err(odd)? & 0o777);
+        again.set_mtime(u64::try_from(time.unix_timestamp()).unwrap_or(0));
+        let size = header.entry_size().map_err(odd)?;
+        entries.write(again, header.entry_type(), &path, link.map(OsStr::from_bytes), size, content)
+    })
 }
