@@ -108,11 +108,12 @@ pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::Config
         .layer(from_fn(log::requests)))
 }
 
-/// Ends what takes too long. An export is read whole before its first byte goes out, and an import is taken whole before
-/// it is answered: both take as long as they take, and end with their connection.
+/// Ends what takes too long. An archive is looked through before its first byte goes out, and an import is taken whole
+/// before it is answered: they take as long as they take, and end with their connection.
 async fn patience(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if path == "/v1/imports" || (path.starts_with("/v1/checkpoints/") && path.ends_with("/export")) {
+    let of_a_checkpoint = path.starts_with("/v1/checkpoints/") || path.starts_with("/ui/checkpoints/");
+    if path == "/v1/imports" || (of_a_checkpoint && (path.ends_with("/export") || path.ends_with("/folder"))) {
         return next.run(request).await;
     }
     match tokio::time::timeout(PATIENCE, next.run(request)).await {

@@ -1,4 +1,4 @@
-//! The files of a checkpoint, folder by folder; each can be taken.
+//! The files of a checkpoint, folder by folder; each file and each folder can be taken.
 
 use holdfast_model::view::{EntryView, FolderView};
 use leptos::prelude::*;
@@ -70,11 +70,19 @@ fn draw(page: &CheckpointPage, folder: &FolderView) -> AnyView {
     let rows = folder.entries.iter().map(|entry| row(page, folder, entry)).collect();
     let columns = [("Name", false), ("Size", true), ("Mode", false), ("Changed", false)];
     let reason = format!("As it was {}.", text::ago(page.now, c.created_at));
+    let take = format!("/ui/checkpoints/{}/folder?{}", c.id, query(component, &folder.path, folder.raw.as_deref()));
+    let sockets = folder.entries.iter().any(|entry| entry.kind == "socket").then(|| {
+        view! { <p class="note">"Sockets have no place in an archive: they are left out when you take this folder."</p> }
+    });
     view! {
         {crumbs(way)}
-        {heading(title.clone(), Tone::Plain, text::counted(count, "entry"), reason)}
+        <div class="lead">
+            {heading(title.clone(), Tone::Plain, format!("{}.", text::counted(count, "entry")), reason)}
+            <p class="buttons"><a class="button" href=take download="">"Take this folder (.tar.zst)"</a></p>
+        </div>
         {table(format!("What is in {title}"), &columns, rows)}
         {more}
+        {sockets}
     }
     .into_any()
 }

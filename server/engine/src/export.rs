@@ -31,12 +31,14 @@ use crate::{
 };
 
 mod entries;
+mod folder;
 mod member;
 mod outer;
 mod sql;
 mod tarball;
 mod work_tree;
 
+pub use folder::{FolderArchive, folder};
 use member::{Member, members};
 use outer::Outer;
 pub(crate) use tarball::{BARE, HEADED};

@@ -30,7 +30,7 @@ pub use capture::{CaptureError, CaptureWork, Captured, CapturedComponent, Parent
 pub use context::{Context, Events};
 pub use diff::{DiffError, DiffLimits, DiffWork, Differences, End, FingerprintKey, diff};
 pub use drill::{DrillError, DrillWork, Drilled, drill};
-pub use export::{Export, ExportError, ExportWork, Form};
+pub use export::{Export, ExportError, ExportWork, FolderArchive, Form};
 pub use finding::Finding;
 pub use import::{ImportError, ImportWork, Imported, Incoming, import};
 pub use place::shown;

@@ -6,25 +6,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use holdfast_engine::shown;
+use holdfast_engine::{FolderArchive, export, shown};
 use holdfast_model::{
     manifest::ManifestComponent,
     state::Kind,
     view::{EntryView, FolderView},
 };
-use holdfast_vault::{Error as VaultError, Node, NodeKind, TreeId, Vault};
+use holdfast_vault::{Cancel, Error as VaultError, Node, NodeKind, TreeId, Vault};
 use serde::Deserialize;
 
 use super::{ActionError, Actions};
 use crate::{
     auth::Caller,
-    jobs::Content,
+    jobs::{Content, DeskError},
     store::CheckpointRow,
     vaults::{VaultsError, blocking},
 };
 
 /// Entries of one folder that are listed at most.
 const ENTRIES: usize = 5_000;
+/// Entries without a place in an archive that the audit names at most.
+const NAMED: usize = 10;
 
 /// Which place of a checkpoint: `path`, or `raw` for one whose name is not text; the component itself without either.
 #[derive(Debug, Default, Deserialize)]
@@ -66,10 +68,7 @@ impl Actions {
     pub async fn folder(&self, text: &str, query: &PlaceQuery) -> Result<FolderView, ActionError> {
         let place = self.place(text, query).await?;
         let Some(tree) = place.node.subtree else {
-            return Err(ActionError::invalid(
-                "path",
-                format!("`{}` is not a folder; take it as a file", shown(&place.path)),
-            ));
+            return Err(not_a_folder(&place.path));
         };
         let found = blocking(place.vault, move |vault| vault.tree(&tree)).await?;
         let mut nodes: Vec<&Node> = found.nodes.iter().collect();
@@ -106,6 +105,33 @@ impl Actions {
         Ok((name, Content { size, reader: Box::new(reader) }))
     }
 
+    /// Makes one folder of a `files` component ready to go out as an archive; audited. `cancel` ends it at any time.
+    ///
+    /// # Errors
+    /// When there is no such checkpoint, component or folder, or it cannot be read.
+    pub async fn archive(
+        &self,
+        caller: &Caller,
+        text: &str,
+        query: &PlaceQuery,
+        cancel: Cancel,
+    ) -> Result<FolderArchive, ActionError> {
+        let place = self.place(text, query).await?;
+        if place.node.subtree.is_none() {
+            return Err(not_a_folder(&place.path));
+        }
+        let mut what = format!("{} as an archive", shown(&Path::new(&place.component.place).join(&place.path)));
+        let archive = export::folder(place.vault, place.node, cancel).await.map_err(DeskError::from)?;
+        let left_out = archive.left_out();
+        if !left_out.is_empty() {
+            let named: Vec<&str> = left_out.iter().take(NAMED).map(String::as_str).collect();
+            let plural = if left_out.len() == 1 { "" } else { "s" };
+            what.push_str(&format!(", without {} socket{plural}: {}", left_out.len(), named.join(", ")));
+        }
+        self.store().audit(&caller.name, "checkpoint.read", place.row.id.as_str(), &what).await?;
+        Ok(archive)
+    }
+
     /// What is at a place of a checkpoint.
     async fn place(&self, text: &str, query: &PlaceQuery) -> Result<Place, ActionError> {
         let row = self.store().find_checkpoint(text).await?;
@@ -131,6 +157,10 @@ struct Place {
     path: PathBuf,
     vault: Vault,
     node: Node,
+}
+
+fn not_a_folder(path: &Path) -> ActionError {
+    ActionError::invalid("path", format!("`{}` is not a folder; take it as a file", shown(path)))
 }
 
 async fn find(vault: &Vault, root: TreeId, path: PathBuf) -> Result<Option<Node>, ActionError> {

@@ -202,6 +202,12 @@ impl Client {
         self.send(self.http.get(self.url(&segments)?)).await
     }
 
+    /// `GET /v1/checkpoints/{id}/folder`: a folder of a `files` component as `.tar.zst`, as it comes.
+    pub async fn folder(&self, id: &str, component: &str, path: &str) -> Result<Response, Failure> {
+        let url = self.url(&["checkpoints", id, "folder"])?;
+        self.send(self.patient.get(url).query(&[("component", component), ("path", path)])).await
+    }
+
     /// `GET /v1/checkpoints/{id}/export`: the archive, as it comes. The answer may be long in coming: the server reads
     /// the whole checkpoint first.
     pub async fn export(&self, id: &str, format: &str, plain_sql: bool) -> Result<Response, Failure> {

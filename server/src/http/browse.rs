@@ -1,20 +1,28 @@
 //! The files of a checkpoint: folders as lists, files as downloads.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+};
 
 use axum::{
     extract::State,
-    http::{HeaderValue, header},
+    http::{HeaderName, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
 use holdfast_model::view::FolderView;
+use holdfast_vault::Cancel;
 
 use super::{
     ApiError, Web,
+    export::{sent, unless_stopped},
     extract::{Path, Query},
     v1,
 };
 use crate::{actions::PlaceQuery, auth::Caller};
+
+/// How many sockets a folder's archive leaves out.
+const LEFT_OUT: HeaderName = HeaderName::from_static("holdfast-left-out");
 
 /// `GET /v1/checkpoints/{id}/tree`
 pub(super) async fn folder(
@@ -40,6 +48,26 @@ pub(super) async fn file(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_DISPOSITION, attachment(&name));
     headers.insert(header::CONTENT_LENGTH, length);
+    Ok(response)
+}
+
+/// `GET /v1/checkpoints/{id}/folder`, and the same of the dashboard: a folder as `.tar.zst`
+pub(super) async fn archive(
+    State(web): State<Web>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<PlaceQuery>,
+) -> Result<Response, ApiError> {
+    let cancel = Cancel::new();
+    let gone = cancel.on_drop();
+    let archive = unless_stopped(&web, web.actions().archive(&caller, &id, &query, cancel)).await?;
+    let (mut name, left_out) = (OsString::from(archive.name()), archive.left_out().len());
+    name.push(".tar.zst");
+    let mut response = sent(&web, gone, move |pieces| archive.write(pieces)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zstd"));
+    headers.insert(header::CONTENT_DISPOSITION, attachment(&name));
+    headers.insert(LEFT_OUT, HeaderValue::from(left_out));
     Ok(response)
 }
 

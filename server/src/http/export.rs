@@ -1,6 +1,9 @@
-//! `GET /v1/checkpoints/{id}/export`: a checkpoint goes out as an archive, as fast as its reader takes it.
+//! Archives on their way out, as fast as their reader takes them: a checkpoint, or a folder of one.
 
-use std::io::{self, Write as _};
+use std::{
+    future::Future,
+    io::{self, Write as _},
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -9,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use holdfast_engine::ExportError;
-use holdfast_vault::Cancel;
+use holdfast_vault::{Cancel, CancelOnDrop};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -17,25 +20,59 @@ use super::{
     ApiError, Web,
     extract::{Path, Query},
 };
-use crate::{actions::ExportQuery, auth::Caller, body::Outgoing};
+use crate::{
+    actions::{ActionError, ExportQuery},
+    auth::Caller,
+    body::Outgoing,
+};
 
 /// Bytes of the archive before any compression of the whole: of what is sent, where there is none.
 const PLAIN_LENGTH: HeaderName = HeaderName::from_static("holdfast-plain-length");
 
+/// `GET /v1/checkpoints/{id}/export`, and the same of the dashboard
 pub(super) async fn export(
     State(web): State<Web>,
     caller: Caller,
     Path(id): Path<String>,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, ApiError> {
-    let stop = web.0.cancel.clone();
     let cancel = Cancel::new();
     let gone = cancel.on_drop();
-    let outgoing = tokio::select! {
-        outgoing = web.actions().export(&caller, &id, &query, cancel.clone()) => outgoing?,
-        () = stop.cancelled() => return Err(crate::actions::ActionError::Unavailable("the server stops".into()).into()),
-    };
+    let outgoing = unless_stopped(&web, web.actions().export(&caller, &id, &query, cancel)).await?;
     let (name, length, plain) = (outgoing.name(), outgoing.length(), outgoing.plain_length());
+    let mut response = sent(&web, gone, move |pieces| outgoing.write(pieces)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    if let Ok(name) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    headers.insert(PLAIN_LENGTH, HeaderValue::from(plain));
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(response)
+}
+
+/// What makes an archive ready, unless the server stops meanwhile.
+pub(super) async fn unless_stopped<T>(
+    web: &Web,
+    ready: impl Future<Output = Result<T, ActionError>>,
+) -> Result<T, ActionError> {
+    tokio::select! {
+        ready = ready => ready,
+        () = web.0.cancel.cancelled() => Err(ActionError::Unavailable("the server stops".into())),
+    }
+}
+
+/// A body that `write` writes on a thread of its own, as fast as its reader takes it. `gone` is dropped with the last of
+/// both, or when the server stops. An error in the middle breaks the connection: half an archive is never taken for a
+/// whole one.
+pub(super) fn sent(
+    web: &Web,
+    gone: CancelOnDrop,
+    write: impl FnOnce(&mut Outgoing) -> Result<(), ExportError> + Send + 'static,
+) -> Body {
+    let stop = web.0.cancel.clone();
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
     let watched = sender.clone();
     let (writing, written) = oneshot::channel::<()>();
@@ -51,26 +88,14 @@ pub(super) async fn export(
     tokio::task::spawn_blocking(move || {
         let _writing = writing;
         let mut pieces = Outgoing::new(sender.clone());
-        let written = outgoing.write(&mut pieces).and_then(|()| pieces.flush().map_err(ExportError::Output));
-        match written {
+        match write(&mut pieces).and_then(|()| pieces.flush().map_err(ExportError::Output)) {
             // The reader has gone, and knows it.
             Ok(()) | Err(ExportError::Output(_)) => {}
             Err(error) => {
-                tracing::warn!(%error, "an export broke off");
-                // An error in the middle breaks the connection: half an archive is never taken for a whole one.
+                tracing::warn!(%error, "an archive broke off");
                 let _ = sender.blocking_send(Err(io::Error::other(error.to_string())));
             }
         }
     });
-    let mut response = Body::from_stream(ReceiverStream::new(receiver)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    if let Ok(name) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
-        headers.insert(header::CONTENT_DISPOSITION, name);
-    }
-    headers.insert(PLAIN_LENGTH, HeaderValue::from(plain));
-    if let Some(length) = length {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    Ok(response)
+    Body::from_stream(ReceiverStream::new(receiver))
 }

@@ -65,6 +65,7 @@ impl Table {
         table.add(&post, "/sign-out", Session, sign_in::sign_out);
         table.add(&get, "/ui/runs/{id}/events", Session, stream::events);
         table.add(&get, "/ui/checkpoints/{id}/file", Session, browse::file);
+        table.add(&get, "/ui/checkpoints/{id}/folder", Session, browse::archive);
         table.add(&get, "/ui/checkpoints/{id}/drill.json", Session, evidence::drill);
 
         table.add(&get, "/v1/projects", Bearer, v1::projects);
@@ -87,6 +88,7 @@ impl Table {
         table.add(&get, "/v1/checkpoints/{id}/export", HostCredential, export::export);
         table.add(&post, "/v1/imports", HostCredential, import::import);
         table.add(&get, "/v1/checkpoints/{id}/tree", HostCredential, browse::folder);
+        table.add(&get, "/v1/checkpoints/{id}/folder", HostCredential, browse::archive);
         table.add(&get, "/v1/checkpoints/{id}/diff/{other}", Bearer, compare::diff);
         table.add(&get, "/v1/checkpoints/{id}/diff/{other}/file", HostCredential, compare::file);
         table.add(&get, "/v1/checkpoints/{id}/diff/{other}/table", HostCredential, compare::table);

@@ -77,6 +77,18 @@ fn a_checkpoint_is_taken_proven_put_back_and_deleted() {
 
     assert_eq!(server.run(&["checkpoint", "cat", &id, "files/uploads/logo.svg"]).expect(0).out, "<svg/>\n");
     server.run(&["checkpoint", "cat", &id, "files/uploads/none.svg"]).expect(1);
+    let refused = server.run(&["checkpoint", "cat", &id, "files/uploads"]).expect(2);
+    assert!(refused.err.contains("files/uploads --folder > uploads.tar.zst"), "{}", refused.err);
+    let taken = server.command().args(["checkpoint", "cat", &id, "files/uploads", "--folder"]).output().unwrap();
+    assert!(taken.status.success(), "{taken:?}");
+    let mut archive = tar::Archive::new(zstd::Decoder::new(taken.stdout.as_slice()).unwrap());
+    let names: Vec<String> =
+        archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+    assert_eq!(
+        (names.len(), names.first(), names.last()),
+        (33, Some(&"uploads/".into()), Some(&"uploads/logo.svg".into()))
+    );
+    server.run(&["checkpoint", "cat", &id, "databases/search", "--folder"]).expect(2);
     assert!(server.run(&["checkpoint", "verify", &id]).expect(0).out.contains(" is intact"));
     assert!(server.run(&["checkpoint", "drill", "latest"]).expect(0).out.contains(" is proven: "));
 

@@ -101,6 +101,7 @@ async fn what_is_open_and_what_is_the_hosts_is_written_down_here_too() {
             "GET /v1/checkpoints/{id}/export",
             "POST /v1/imports",
             "GET /v1/checkpoints/{id}/tree",
+            "GET /v1/checkpoints/{id}/folder",
             "GET /v1/checkpoints/{id}/diff/{other}/file",
             "GET /v1/checkpoints/{id}/diff/{other}/table",
             "GET /v1/checkpoints/{id}/diff/{other}/value",

@@ -91,7 +91,7 @@ pub(super) struct Tap<W> {
     bytes: u64,
     most: u64,
     /// What the output said, told apart from what a reader said.
-    failed: Option<io::Error>,
+    pub(super) failed: Option<io::Error>,
 }
 
 impl<W: Write> Tap<W> {
