@@ -7,7 +7,7 @@ use holdfast_model::{
     diff::{FileView, TableRows},
     plan::RestorePlan,
     request::{CreateCheckpoint, RestoreCheckpoint},
-    view::{FolderView, Overview, ProjectView, RunView, VaultView},
+    view::{FolderView, Overview, ProjectView, RunView, TablePage, TablesView, VaultView},
 };
 
 #[cfg(feature = "ssr")]
@@ -17,8 +17,12 @@ use crate::error::AppError;
 mod compare;
 mod pages;
 #[cfg(feature = "ssr")]
+mod tables;
+#[cfg(feature = "ssr")]
 pub use compare::{Asked, CompareData, ComparePage, FileAsked, FolderAsked, Pair, TableAsked, ValueAsked};
 pub use pages::{CheckpointPage, ComponentFacts, EnvironmentPage, RunPage};
+#[cfg(feature = "ssr")]
+pub use tables::RowsAsked;
 
 /// Where the built site lies; put into leptos' context by the server. A file that was not built is an empty text.
 #[cfg(feature = "ssr")]
@@ -64,6 +68,10 @@ pub trait Backend: Send + Sync {
     async fn restore_plan(&self, id: &str, request: RestoreCheckpoint) -> Result<RestorePlan, AppError>;
     /// One folder of a checkpoint's files.
     async fn folder(&self, id: &str, asked: FolderAsked) -> Result<FolderView, AppError>;
+    /// The tables of a database component.
+    async fn tables(&self, id: &str, component: &str) -> Result<TablesView, AppError>;
+    /// Some rows of a table; audited.
+    async fn rows(&self, id: &str, asked: RowsAsked) -> Result<TablePage, AppError>;
     /// What changed between two checkpoints, or the run that takes the second.
     async fn compare(&self, asked: Asked) -> Result<CompareData, AppError>;
     /// One file of a comparison.

@@ -11,3 +11,4 @@ pub mod project;
 pub mod projects;
 pub mod restore;
 pub mod run;
+pub mod tables;

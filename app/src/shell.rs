@@ -22,6 +22,7 @@ use crate::{
         projects::ProjectsList,
         restore::RestoreForm,
         run::RunView,
+        tables::Tables,
     },
 };
 
@@ -80,6 +81,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/checkpoints/:checkpoint") view=Checkpoint ssr=SsrMode::Async />
                     <Route path=path!("/checkpoints/:checkpoint/restore") view=RestoreForm ssr=SsrMode::Async />
                     <Route path=path!("/checkpoints/:checkpoint/files") view=Browse ssr=SsrMode::Async />
+                    <Route path=path!("/checkpoints/:checkpoint/tables") view=Tables ssr=SsrMode::Async />
                     <Route path=path!("/compare") view=Compare ssr=SsrMode::Async />
                     <Route path=path!("/compare/file") view=ComparedFile ssr=SsrMode::Async />
                     <Route path=path!("/compare/table") view=ComparedTable ssr=SsrMode::Async />

@@ -10,6 +10,8 @@ import { axe, launch, open, signedIn } from './lib/browser.mjs';
 import { must } from './lib/process.mjs';
 import { Stack } from './lib/stack.mjs';
 
+const canary = 'canary-staff-hash-77';
+
 describe('looking into a checkpoint', () => {
   let stack;
   let browser;
@@ -31,6 +33,8 @@ describe('looking into a checkpoint', () => {
     symlinkSync('photo.raw', upload('album/newest'));
     writeFileSync(upload('album/ünï "x".txt'), 'odd name\n');
     utimesSync(upload('album/ünï "x".txt'), 1_000_000_000, 1_000_000_000);
+    await stack.sql(`create table staff (id int primary key, login text, password_hash text, note text);
+      insert into staff select n, 'user' || n, '${canary}', case n when 1 then null when 2 then '' else '<b>note</b>' end from generate_series(1, 120) n`);
     socket = createServer().listen(upload('album/app.sock'));
     made = await stack.json('checkpoint', 'create', 'production', '--name', 'friday');
     assert.equal(made.proof, 'proven');
@@ -92,6 +96,61 @@ describe('looking into a checkpoint', () => {
     assert.equal((await folder({ component: 'postgres' })).status, 404);
     assert.equal((await fetch(`${stack.url}/v1/checkpoints/${made.id}/folder?component=uploads`)).status, 401);
     assert.equal((await fetch(`${stack.url}/ui/checkpoints/${made.id}/folder?component=uploads`)).status, 401);
+  });
+
+  test('the rows of a table are looked through page by page, without a script too', async () => {
+    await stack.sql('delete from staff'); // what is shown is what was sealed
+    for (const javaScriptEnabled of [true, false]) {
+      const { context, page, problems } = await signedIn(browser, stack, { javaScriptEnabled });
+      await page.goto(`${stack.url}/checkpoints/${made.id}`);
+      await page.getByRole('link', { name: 'postgres', exact: true }).click();
+      const row = page.getByRole('row', { name: /public\.staff/ });
+      assert.match(await row.innerText(), /120\s+id, login, password_hash, note/);
+      if (javaScriptEnabled) assert.deepEqual(await axe(page), []);
+      await page.getByRole('link', { name: 'public.staff' }).click();
+      await page.getByText('Rows 1 to 50 of 120.').waitFor();
+      await page.getByText('Masked, for they look secret: password_hash.').waitFor();
+      const cells = (n) => page.locator('table.rows tbody tr').nth(n).locator('td').allInnerTexts();
+      assert.deepEqual(await cells(0), ['1', 'user1', '••••', 'null']);
+      assert.deepEqual(await cells(1), ['2', 'user2', '••••', 'empty']);
+      assert.deepEqual(await cells(2), ['3', 'user3', '••••', '<b>note</b>']);
+      assert.equal(await page.getByRole('link', { name: 'Previous rows' }).count(), 0);
+      await page.getByRole('link', { name: 'Next rows' }).click();
+      await page.getByText('Rows 51 to 100 of 120.').waitFor();
+      await page.getByRole('link', { name: 'Next rows' }).click();
+      await page.getByText('Rows 101 to 120 of 120.').waitFor();
+      assert.equal(await page.getByRole('link', { name: 'Next rows' }).count(), 0);
+      await page.getByRole('link', { name: 'Previous rows' }).click();
+      await page.getByText('Rows 51 to 100 of 120.').waitFor();
+      assert.ok(!(await page.content()).includes(canary));
+      if (javaScriptEnabled) assert.deepEqual(await axe(page), []);
+      assert.deepEqual(problems, []);
+      await context.close();
+    }
+  });
+
+  test('programs get the same, masked and bounded, and it is audited', async () => {
+    const ask = async (what, query) => stack.api('GET', `/v1/checkpoints/${made.id}/${what}?${new URLSearchParams(query)}`);
+    const { body: list } = await ask('tables', { component: 'postgres' });
+    const names = list.tables.map((table) => `${table.schema}.${table.name}`);
+    assert.ok(names.includes('reporting.days') && names.includes('public.orders'), names.join());
+    const { body: rows } = await ask('table', { component: 'postgres', table: 'public.staff', from: 100 });
+    assert.deepEqual([rows.rows.length, rows.next, rows.total, rows.key], [20, undefined, 120, ['id']]);
+    assert.deepEqual(rows.rows[0], ['101', 'user101', '••••', '<b>note</b>']);
+    const { body: search } = await ask('tables', { component: 'search' });
+    const pages = search.tables.find((table) => table.name === 'pages');
+    assert.deepEqual(pages.columns, ['id', 'path', 'title', 'seen']);
+    const { body: first } = await ask('table', { component: 'search', schema: 'main', table: 'pages' });
+    assert.equal(first.total, pages.rows);
+    assert.ok(first.rows.length > 0);
+    assert.equal((await ask('table', { component: 'postgres', table: 'public.nothing' })).status, 404);
+    assert.equal((await ask('table', { component: 'uploads', table: 'public.staff' })).status, 404);
+    assert.equal((await ask('table', { component: 'postgres', table: 'public.orders', from: 10_000 })).status, 400);
+    assert.equal((await fetch(`${stack.url}/v1/checkpoints/${made.id}/table?component=postgres&table=public.staff`)).status, 401);
+    const query = "select detail from audit where action = 'checkpoint.read' order by id";
+    const { stdout } = await must('sqlite3', ['-readonly', join(stack.data, 'catalogue.db'), query]);
+    assert.match(stdout, /^postgres: rows of public\.staff from 100$/m);
+    assert.match(stdout, /^files\/uploads\/album as an archive, without 1 socket: app\.sock$/m);
   });
 
   test('a damaged file in the middle of a folder breaks the connection', async () => {

@@ -12,6 +12,7 @@ use crate::{
     jobs::Desk,
     keys::ServerKey,
     store::{Live, Store},
+    tables::Looks,
 };
 
 mod access;
@@ -30,6 +31,7 @@ mod import;
 mod request;
 mod restore;
 mod runs;
+mod tables;
 mod vaults;
 
 pub use backend::CallerBackend;
@@ -40,6 +42,7 @@ pub use environments::Apply;
 pub use error::ActionError;
 pub use export::{ExportFormat, ExportQuery};
 pub use runs::ListRuns;
+pub use tables::{RowsQuery, TablesQuery};
 
 /// The actions, with all that they need. Cheap to clone.
 #[derive(Clone)]
@@ -51,13 +54,21 @@ struct Parts {
     tools: Arc<Tools>,
     settings: Settings,
     comparisons: Comparisons,
+    looks: Looks,
 }
 
 impl Actions {
     /// Puts the parts together.
     #[must_use]
     pub fn new(desk: Desk, key: ServerKey, tools: Arc<Tools>, settings: Settings) -> Self {
-        Self(Arc::new(Parts { desk, key, tools, settings, comparisons: Comparisons::default() }))
+        Self(Arc::new(Parts {
+            desk,
+            key,
+            tools,
+            settings,
+            comparisons: Comparisons::default(),
+            looks: Looks::default(),
+        }))
     }
 
     /// The catalogue.

@@ -27,6 +27,8 @@ use crate::{
     store::CheckpointRow,
 };
 
+/// Scratch folders of comparisons begin with it.
+pub(crate) const SCRATCH: &str = "compare-";
 /// So many comparisons read at a time; the others wait.
 const AT_ONCE: usize = 2;
 /// Bytes of comparisons that are kept in memory, and as many of opened tables.
@@ -216,7 +218,7 @@ impl Reading {
     ) -> Result<Self, CompareError> {
         let place = &desk.settings().scratch;
         let scratch = tempfile::Builder::new()
-            .prefix("compare-")
+            .prefix(SCRATCH)
             .tempdir_in(place)
             .map_err(|source| CompareError::Scratch { path: place.clone(), source })?;
         // One key for each project: a fingerprint says nothing across projects.

@@ -38,6 +38,7 @@ pub mod problem;
 pub mod routes;
 mod sign_in;
 mod stream;
+mod tables;
 mod v1;
 
 pub(crate) use dashboard::options as leptos_options;

@@ -25,4 +25,5 @@ pub mod keys;
 pub mod serve;
 pub mod site;
 pub mod store;
+mod tables;
 pub mod vaults;

@@ -18,11 +18,13 @@ mod browse;
 mod catalogue;
 mod overview;
 mod subject;
+mod tables;
 mod vault;
 pub use browse::{EntryView, FolderView};
 pub use catalogue::{CatalogueCopied, CatalogueKit, MissingVault, Recovered};
 pub use overview::{Attention, Overview, StoragePoint, StorageSeries};
 pub use subject::{Subject, VaultRef};
+pub use tables::{TableEntry, TablePage, TablesView};
 pub use vault::{AddedVault, Adopted, AdoptedEnvironment, RecoveryKit, StartedCopy, Trial, VaultView};
 
 /// Where an environment stands, by name.

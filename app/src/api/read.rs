@@ -4,7 +4,9 @@ use holdfast_model::{
     diff::{FileView, TableRows},
     plan::RestorePlan,
     request::RestoreCheckpoint,
-    view::{EnvironmentView, FolderView, Overview, ProjectView, RunView, StorageSeries, VaultView},
+    view::{
+        EnvironmentView, FolderView, Overview, ProjectView, RunView, StorageSeries, TablePage, TablesView, VaultView,
+    },
 };
 use leptos::{
     prelude::server,
@@ -15,7 +17,8 @@ use time::OffsetDateTime;
 use super::door::{answer, backend};
 use crate::{
     backend::{
-        Asked, CheckpointPage, CompareData, EnvironmentPage, FileAsked, FolderAsked, RunPage, TableAsked, ValueAsked,
+        Asked, CheckpointPage, CompareData, EnvironmentPage, FileAsked, FolderAsked, RowsAsked, RunPage, TableAsked,
+        ValueAsked,
     },
     error::AppError,
 };
@@ -180,6 +183,24 @@ pub async fn read_folder(id: String, asked: FolderAsked) -> Result<(CheckpointPa
     let read = async {
         let backend = backend()?;
         Ok((backend.checkpoint(&id).await?, backend.folder(&id, asked).await?))
+    };
+    answer(read.await)
+}
+
+/// The tables of a checkpoint's database, and the checkpoint.
+pub async fn read_tables(id: String, component: String) -> Result<(CheckpointPage, TablesView), AppError> {
+    let read = async {
+        let backend = backend()?;
+        Ok((backend.checkpoint(&id).await?, backend.tables(&id, &component).await?))
+    };
+    answer(read.await)
+}
+
+/// Some rows of a table of it, and the checkpoint.
+pub async fn read_rows(id: String, asked: RowsAsked) -> Result<(CheckpointPage, TablePage), AppError> {
+    let read = async {
+        let backend = backend()?;
+        Ok((backend.checkpoint(&id).await?, backend.rows(&id, asked).await?))
     };
     answer(read.await)
 }

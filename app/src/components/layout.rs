@@ -169,6 +169,15 @@ pub fn fresh(body: AnyView) -> AnyView {
     view! { <div data-fresh="page">{body}</div> }.into_any()
 }
 
+/// A value of a database: a null is told from the word and from an empty text.
+pub fn cell(value: &Option<String>) -> AnyView {
+    match value {
+        None => view! { <span class="dim">"null"</span> }.into_any(),
+        Some(text) if text.is_empty() => view! { <span class="dim">"empty"</span> }.into_any(),
+        Some(text) => view! { <span>{text.clone()}</span> }.into_any(),
+    }
+}
+
 /// Plain text as a view.
 pub fn plain(text: impl Into<String>) -> AnyView {
     text.into().into_any()

@@ -23,6 +23,7 @@ pub mod restore;
 pub mod sandbox;
 mod source;
 mod sqlite;
+pub mod tables;
 pub mod tools;
 
 pub use accept::Accept;
@@ -36,4 +37,5 @@ pub use import::{ImportError, ImportWork, Imported, Incoming, import};
 pub use place::shown;
 pub use probe::probe;
 pub use restore::{Allow, Destination, Live, Looked, Planned, RestoreError, RestoreReport, RestoreWork, Validated};
+pub use tables::{TablesError, TablesWork};
 pub use tools::{ToolFact, ToolSettings, Tools};

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use holdfast_app::{
     backend::{
-        Asked, Backend, CheckpointPage, CompareData, ComponentFacts, EnvironmentPage, FileAsked, FolderAsked, RunPage,
-        TableAsked, ValueAsked,
+        Asked, Backend, CheckpointPage, CompareData, ComponentFacts, EnvironmentPage, FileAsked, FolderAsked,
+        RowsAsked, RunPage, TableAsked, ValueAsked,
     },
     error::AppError,
 };
@@ -13,11 +13,11 @@ use holdfast_model::{
     manifest::Manifest,
     plan::RestorePlan,
     request::{CreateCheckpoint, RestoreCheckpoint},
-    view::{FolderView, Overview, ProjectView, RunView, VaultView},
+    view::{FolderView, Overview, ProjectView, RunView, TablePage, TablesView, VaultView},
 };
 use time::OffsetDateTime;
 
-use super::{ActionError, Actions, ListCheckpoints, PlaceQuery, TableQuery, ValueQuery};
+use super::{ActionError, Actions, ListCheckpoints, PlaceQuery, RowsQuery, TableQuery, TablesQuery, ValueQuery};
 use crate::{auth::Caller, store::RunFilter};
 
 /// The server as one signed-in caller sees it.
@@ -108,6 +108,15 @@ impl Backend for CallerBackend {
     async fn folder(&self, id: &str, asked: FolderAsked) -> Result<FolderView, AppError> {
         let FolderAsked { component, path, raw } = asked;
         Ok(self.actions.folder(id, &PlaceQuery { component, path, raw }).await?)
+    }
+
+    async fn tables(&self, id: &str, component: &str) -> Result<TablesView, AppError> {
+        Ok(self.actions.tables(id, &TablesQuery { component: component.to_owned() }).await?)
+    }
+
+    async fn rows(&self, id: &str, asked: RowsAsked) -> Result<TablePage, AppError> {
+        let RowsAsked { component, schema, table, from } = asked;
+        Ok(self.actions.table(&self.caller, id, &RowsQuery { component, schema, table, from }).await?)
     }
 
     async fn compare(&self, asked: Asked) -> Result<CompareData, AppError> {

@@ -9,7 +9,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 
-use super::{Web, browse, compare, dashboard, evidence, export, guard, health, import, sign_in, stream, v1};
+use super::{Web, browse, compare, dashboard, evidence, export, guard, health, import, sign_in, stream, tables, v1};
 use crate::site;
 
 /// Who may ask.
@@ -89,6 +89,8 @@ impl Table {
         table.add(&post, "/v1/imports", HostCredential, import::import);
         table.add(&get, "/v1/checkpoints/{id}/tree", HostCredential, browse::folder);
         table.add(&get, "/v1/checkpoints/{id}/folder", HostCredential, browse::archive);
+        table.add(&get, "/v1/checkpoints/{id}/tables", HostCredential, tables::list);
+        table.add(&get, "/v1/checkpoints/{id}/table", HostCredential, tables::rows);
         table.add(&get, "/v1/checkpoints/{id}/diff/{other}", Bearer, compare::diff);
         table.add(&get, "/v1/checkpoints/{id}/diff/{other}/file", HostCredential, compare::file);
         table.add(&get, "/v1/checkpoints/{id}/diff/{other}/table", HostCredential, compare::table);

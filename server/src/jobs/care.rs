@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{Desk, catalogue, export, facts, upkeep};
-use crate::vaults::blocking;
+use crate::{compare, tables, vaults::blocking};
 
 /// How often leases are looked at.
 const LEASES: Duration = Duration::from_secs(5);
@@ -90,7 +90,9 @@ fn sweep(scratch: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if ["run_", catalogue::SCRATCH, export::SCRATCH].iter().any(|ours| name.starts_with(ours))
+        if ["run_", catalogue::SCRATCH, export::SCRATCH, compare::SCRATCH, tables::SCRATCH]
+            .iter()
+            .any(|ours| name.starts_with(ours))
             && let Err(error) = std::fs::remove_dir_all(entry.path())
         {
             tracing::warn!(path = %entry.path().display(), %error, "scratch space could not be swept");

@@ -102,6 +102,8 @@ async fn what_is_open_and_what_is_the_hosts_is_written_down_here_too() {
             "POST /v1/imports",
             "GET /v1/checkpoints/{id}/tree",
             "GET /v1/checkpoints/{id}/folder",
+            "GET /v1/checkpoints/{id}/tables",
+            "GET /v1/checkpoints/{id}/table",
             "GET /v1/checkpoints/{id}/diff/{other}/file",
             "GET /v1/checkpoints/{id}/diff/{other}/table",
             "GET /v1/checkpoints/{id}/diff/{other}/value",

@@ -15,6 +15,7 @@ use crate::{
         layout::{ago, bytes, facts, folded, moment, plain, section, table},
         list, word,
     },
+    pages::{browse, tables},
     text,
 };
 
@@ -105,14 +106,15 @@ pub fn components(page: &CheckpointPage) -> AnyView {
     section("components", "Components", Some(note), table("Sizes by component", &columns, rows))
 }
 
-/// Its name; files can be looked through.
+/// Its name; files and tables can be looked through.
 fn name(c: &CheckpointView, part: &ComponentSize) -> AnyView {
     let name = part.name.to_string();
-    if part.kind != Kind::Files {
-        return view! { <span class="named">{name}</span> }.into_any();
-    }
-    let href = crate::pages::browse::href(c.id.as_str(), &name, "", None);
-    view! { <a class="named" href=href title="Look through its files">{name}</a> }.into_any()
+    let (href, title) = match part.kind {
+        Kind::Files => (browse::href(c.id.as_str(), &name, "", None), "Look through its files"),
+        Kind::Postgres | Kind::Sqlite => (tables::href(c.id.as_str(), &name), "Look through its tables"),
+        _ => return view! { <span class="named">{name}</span> }.into_any(),
+    };
+    view! { <a class="named" href=href title=title>{name}</a> }.into_any()
 }
 
 /// What the manifest says of the source.

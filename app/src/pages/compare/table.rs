@@ -9,7 +9,7 @@ use crate::{
     api::read_compared_table,
     backend::{Pair, TableAsked},
     components::{
-        layout::{crumbs, heading},
+        layout::{cell, crumbs, heading},
         loaded::loaded,
         word::Tone,
     },
@@ -83,12 +83,12 @@ fn row(row: &RowChange) -> AnyView {
             let differs = row.differs.contains(&at);
             let (old, new) = (before.and_then(|cells| cells.get(at)), after.and_then(|cells| cells.get(at)));
             match (old, new) {
-                (Some(_), Some(new)) if !differs => view! { <td>{value(new)}</td> }.into_any(),
+                (Some(_), Some(new)) if !differs => view! { <td>{cell(new)}</td> }.into_any(),
                 (Some(old), Some(new)) => {
-                    view! { <td class="changed"><del>{value(old)}</del> " " <ins>{value(new)}</ins></td> }.into_any()
+                    view! { <td class="changed"><del>{cell(old)}</del> " " <ins>{cell(new)}</ins></td> }.into_any()
                 }
-                (Some(old), None) => view! { <td>{value(old)}</td> }.into_any(),
-                (None, Some(new)) => view! { <td>{value(new)}</td> }.into_any(),
+                (Some(old), None) => view! { <td>{cell(old)}</td> }.into_any(),
+                (None, Some(new)) => view! { <td>{cell(new)}</td> }.into_any(),
                 (None, None) => view! { <td></td> }.into_any(),
             }
         })
@@ -99,13 +99,4 @@ fn row(row: &RowChange) -> AnyView {
         Change::Changed => "",
     };
     view! { <tr class=class><th scope="row">{sign(row.change)}</th>{cells}</tr> }.into_any()
-}
-
-/// A null is told from the word and from an empty text.
-fn value(cell: &Option<String>) -> AnyView {
-    match cell {
-        None => view! { <span class="dim">"null"</span> }.into_any(),
-        Some(text) if text.is_empty() => view! { <span class="dim">"empty"</span> }.into_any(),
-        Some(text) => view! { <span>{text.clone()}</span> }.into_any(),
-    }
 }

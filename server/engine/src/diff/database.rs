@@ -30,14 +30,14 @@ use crate::{
 mod blobs;
 pub(crate) mod copy_text;
 pub(crate) mod dump;
-mod mask;
+pub(crate) mod mask;
 mod opened;
 mod postgres;
 mod rows;
 mod runs;
 pub(crate) mod schema;
 pub(crate) mod sql;
-mod sqlite;
+pub(crate) mod sqlite;
 pub(crate) mod window;
 
 /// One side: a component, and the checkpoint that it lies in.

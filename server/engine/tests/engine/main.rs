@@ -10,3 +10,4 @@ mod git;
 mod moments;
 mod restore;
 mod sqlite;
+mod tables;

@@ -43,7 +43,7 @@ const PAIRS: [(&str, &str); 6] = [
 ];
 
 /// Whether a column of this name looks secret.
-pub(super) fn is_secret(column: &str) -> bool {
+pub(crate) fn is_secret(column: &str) -> bool {
     let words = words(column);
     let joined = words.concat();
     words.iter().any(|word| WORDS.contains(&word.as_str()))
@@ -80,7 +80,7 @@ pub(super) fn held(value: String) -> String {
 }
 
 /// A cell as it is shown: masked, or cut where it is long.
-pub(super) fn shown(cell: Cell, secret: bool) -> Cell {
+pub(crate) fn shown(cell: Cell, secret: bool) -> Cell {
     let text = cell?;
     if secret {
         return Some(HIDDEN.to_owned());

@@ -198,7 +198,7 @@ pub(super) fn qualified<'a, 'b>(tokens: &'b [Token<'a>]) -> Option<(String, Stri
 }
 
 /// A key of the ledger, `schema.table` with quotes where they must be, as schema and table.
-pub(super) fn split(key: &str) -> Option<(String, String)> {
+pub(crate) fn split(key: &str) -> Option<(String, String)> {
     let tokens = tokens(key)?;
     let (schema, name, rest) = qualified(&tokens)?;
     rest.is_empty().then_some((schema, name))

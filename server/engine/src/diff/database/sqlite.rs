@@ -12,6 +12,7 @@ use holdfast_model::{
     diff::{Change, DatabaseChanges, ObjectChange, RowChanges, TableChange, TableRows},
     ledger::{Ledger, TableFacts},
 };
+use holdfast_vault::Cancel;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -22,16 +23,16 @@ use super::{
 };
 use crate::{failure::Failure, sqlite as engine};
 
-mod plan;
-mod read;
+pub(crate) mod plan;
+pub(crate) mod read;
 
 /// The one schema of a file.
-const SCHEMA: &str = "main";
+pub(crate) const SCHEMA: &str = "main";
 
 /// A page image, opened.
-pub(super) struct Image {
-    connection: Connection,
-    tables: BTreeMap<String, plan::Table>,
+pub(crate) struct Image {
+    pub(crate) connection: Connection,
+    pub(crate) tables: BTreeMap<String, plan::Table>,
     // Removed behind the connection.
     _folder: TempDir,
 }
@@ -44,7 +45,7 @@ pub(super) fn compare(first: &Input, second: &Input, terms: &Terms) -> Result<Da
         changes.unchanged_tables = u64::try_from(after.tables.len()).unwrap_or(u64::MAX);
         return Ok(changes);
     }
-    let (mut one, mut other) = (Image::open(first, terms)?, Image::open(second, terms)?);
+    let (mut one, mut other) = (terms.image(first)?, terms.image(second)?);
     changes.schema = objects(&before, &after, &one, &other);
     let names: BTreeSet<&String> = before.tables.keys().chain(after.tables.keys()).collect();
     for key in names {
@@ -65,7 +66,7 @@ pub(super) fn open(
     keep: usize,
     terms: &Terms,
 ) -> Result<Option<TableRows>, Failure> {
-    let (mut one, mut other) = (Image::open(first, terms)?, Image::open(second, terms)?);
+    let (mut one, mut other) = (terms.image(first)?, terms.image(second)?);
     let (Some(before), Some(after)) = (one.tables.get(&name.1), other.tables.get(&name.1)) else { return Ok(None) };
     let opened = plan::Plan::of(before, after).and_then(|plan| {
         let tally = count(&mut one, &mut other, &name.1, &plan, Tally::keeping(keep), terms)?;
@@ -173,29 +174,34 @@ fn objects(before: &Ledger, after: &Ledger, one: &Image, other: &Image) -> Vec<O
     keys.into_iter().filter_map(change).collect()
 }
 
+impl Terms {
+    fn image(&self, input: &Input) -> Result<Image, Failure> {
+        Image::open(input, &self.scratch, &self.cancel)
+    }
+}
+
 impl Image {
     /// Writes it out and opens it.
-    fn open(input: &Input, terms: &Terms) -> Result<Self, Failure> {
-        let scratch = terms.scratch.as_path();
+    pub(crate) fn open(input: &Input, scratch: &Path, cancel: &Cancel) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::io(scratch, &error);
         engine::enough_room(scratch, input.component.size)?;
         let folder = tempfile::Builder::new().prefix("image-").tempdir_in(scratch).map_err(failed)?;
         let path = folder.path().join(engine::IMAGE);
-        write(input, &path, terms)?;
+        write(input, &path, cancel)?;
         let connection = engine::open(&path)?;
         let tables = plan::tables(&connection).map_err(|error| engine::explain(&path, &error))?;
         Ok(Self { connection, tables, _folder: folder })
     }
 }
 
-fn write(input: &Input, path: &Path, terms: &Terms) -> Result<(), Failure> {
+fn write(input: &Input, path: &Path, cancel: &Cancel) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::io(path, &error);
     let node = input.vault.find(&input.root, &Path::new(&input.component.place).join(engine::IMAGE))?;
     let mut reader = input.vault.read(&node)?;
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     let mut buffer = vec![0; 1 << 18];
     loop {
-        terms.cancel.check()?;
+        cancel.check()?;
         match reader.read(&mut buffer).map_err(failed)? {
             0 => return Ok(()),
             count => file.write_all(&buffer[..count]).map_err(failed)?,

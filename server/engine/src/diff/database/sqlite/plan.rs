@@ -10,7 +10,7 @@ use super::super::window::Stop;
 const ROWID: [&str; 3] = ["rowid", "_rowid_", "oid"];
 
 /// A table.
-pub(in super::super) struct Table {
+pub(crate) struct Table {
     sort: String,
     without_rowid: bool,
     columns: Vec<Column>,
@@ -28,9 +28,9 @@ struct Column {
 }
 
 /// How two tables of one name are compared.
-pub(in super::super) struct Plan {
+pub(crate) struct Plan {
     /// The columns that both have, in the second one's order.
-    pub(super) columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     pub(super) key: Key,
     /// The name by which both know the rowid.
     pub(super) rowid: Option<String>,
@@ -75,6 +75,11 @@ pub(super) fn tables(connection: &Connection) -> rusqlite::Result<BTreeMap<Strin
 }
 
 impl Table {
+    /// Whether it is the inside of a virtual table.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.sort == "shadow"
+    }
+
     pub(super) fn names(&self) -> Vec<&str> {
         self.stored().collect()
     }
@@ -96,8 +101,8 @@ impl Table {
 }
 
 impl Plan {
-    pub(super) fn of(first: &Table, second: &Table) -> Result<Self, Stop> {
-        if first.sort == "shadow" || second.sort == "shadow" {
+    pub(crate) fn of(first: &Table, second: &Table) -> Result<Self, Stop> {
+        if first.is_shadow() || second.is_shadow() {
             let why = "it is the inside of a virtual table: it was compared as a whole, and is not the same";
             return Err(Stop::Unreadable(why.to_owned()));
         }
@@ -126,13 +131,13 @@ impl Plan {
     }
 
     /// The columns that are shown.
-    pub(super) fn shown(&self) -> Vec<String> {
+    pub(crate) fn shown(&self) -> Vec<String> {
         let rowid = self.rowid.iter().filter(|_| matches!(self.key, Key::Rowid));
         rowid.chain(&self.columns).cloned().collect()
     }
 
     /// The names of the key.
-    pub(super) fn key_names(&self) -> Vec<String> {
+    pub(crate) fn key_names(&self) -> Vec<String> {
         match &self.key {
             Key::Columns(places) => places.iter().filter_map(|at| self.columns.get(*at).cloned()).collect(),
             Key::Rowid => self.rowid.iter().cloned().collect(),
@@ -141,7 +146,7 @@ impl Plan {
     }
 
     /// The query that gives the rowid, or null, and then the columns.
-    pub(super) fn query(&self, table: &str) -> String {
+    pub(crate) fn query(&self, table: &str) -> String {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let columns: Vec<String> = self.columns.iter().map(|column| quoted(column)).collect();
         let rowid = self.rowid.as_deref().unwrap_or("null");

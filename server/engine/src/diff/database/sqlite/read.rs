@@ -131,7 +131,7 @@ fn side(
 }
 
 /// A value as SQLite's own shell would quote it, but for texts, which stand as they are.
-fn text(value: ValueRef<'_>) -> Cell {
+pub(crate) fn text(value: ValueRef<'_>) -> Cell {
     match value {
         ValueRef::Null => None,
         ValueRef::Integer(number) => Some(number.to_string()),
