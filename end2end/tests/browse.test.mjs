@@ -153,6 +153,54 @@ describe('looking into a checkpoint', () => {
     assert.match(stdout, /^files\/uploads\/album as an archive, without 1 socket: app\.sock$/m);
   });
 
+  test('a checkpoint leaves by the dashboard and comes back by it, without a script too', async () => {
+    await new Promise((done) => socket.close(done)); // what no archive can hold would keep an import from being proven
+    const whole = await stack.json('checkpoint', 'create', 'production', '--no-drill');
+    await stack.ok('checkpoint', 'export', whole.id, '--output', join(out, 'by-shell.tar.gz'));
+    for (const javaScriptEnabled of [true, false]) {
+      const { context, page, problems } = await signedIn(browser, stack, { javaScriptEnabled });
+      await page.goto(`${stack.url}/checkpoints/${whole.id}`);
+      const file = await downloaded(page, page.getByRole('link', { name: 'Export (.tar.gz)' }));
+      assert.equal(file, join(out, `${whole.id}.tar.gz`));
+      assert.ok(readFileSync(file).equals(readFileSync(join(out, 'by-shell.tar.gz'))), 'the same bytes as from the shell');
+      await page.goto(`${stack.url}/projects/shop/production`);
+      await page.getByLabel('Archive').setInputFiles(file);
+      await page.getByRole('button', { name: 'Import', exact: true }).click();
+      await page.waitForURL(/\/runs\/run_/);
+      const ended = await stack.ended(new URL(page.url()).pathname.split('/').pop());
+      assert.deepEqual([ended.kind, ended.state], ['import', 'succeeded'], ended.message);
+      const came = await stack.json('checkpoint', 'show', ended.checkpoint);
+      assert.deepEqual([came.proof, came.trigger, came.metadata.origin_id], ['proven', 'import', whole.id]);
+      if (javaScriptEnabled) assert.deepEqual(problems, []);
+      await context.close();
+    }
+    assert.match((await must('tar', ['-tzf', join(out, 'by-shell.tar.gz')])).stdout, /metadata\.json/);
+  });
+
+  test('a file that is no export is refused with a sentence and a way back', async () => {
+    const count = async () => (await stack.json('checkpoint', 'list')).count;
+    const before = await count();
+    writeFileSync(join(out, 'bad.tar.gz'), 'just some text'.repeat(100));
+    const { context, page } = await signedIn(browser, stack);
+    await page.goto(`${stack.url}/projects/shop/production`);
+    await page.getByLabel('Archive').setInputFiles(join(out, 'bad.tar.gz'));
+    await page.getByRole('button', { name: 'Import', exact: true }).click();
+    await page.getByRole('heading', { name: 'Nothing was imported' }).waitFor();
+    await page.getByText(/not a tar archive/).waitFor();
+    assert.deepEqual(await axe(page), []);
+    await page.getByRole('link', { name: 'Back' }).click();
+    await page.getByRole('heading', { name: 'Import a checkpoint' }).waitFor();
+
+    const [{ name, value }] = await context.cookies();
+    const send = (headers, body) => fetch(`${stack.url}/ui/imports`, { method: 'POST', headers: { cookie: `${name}=${value}`, ...headers }, body });
+    const form = { 'content-type': 'multipart/form-data; boundary=b' };
+    assert.equal((await send({ ...form, origin: 'https://evil.example' }, '--b--\r\n')).status, 403);
+    assert.match(await (await send(form, '--b--\r\n')).text(), /No file was chosen/);
+    assert.match(await (await send({}, 'no form')).text(), /form could not be read/);
+    assert.equal(await count(), before);
+    await context.close();
+  });
+
   test('a damaged file in the middle of a folder breaks the connection', async () => {
     await stack.stop();
     const data = join(stack.vault(), 'data');

@@ -23,6 +23,7 @@ use url::Url;
 use crate::{actions::Actions, auth};
 
 mod browse;
+mod card;
 mod compare;
 mod dashboard;
 mod evidence;
@@ -114,7 +115,9 @@ pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::Config
 async fn patience(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let of_a_checkpoint = path.starts_with("/v1/checkpoints/") || path.starts_with("/ui/checkpoints/");
-    if path == "/v1/imports" || (of_a_checkpoint && (path.ends_with("/export") || path.ends_with("/folder"))) {
+    if matches!(path, "/v1/imports" | "/ui/imports")
+        || (of_a_checkpoint && (path.ends_with("/export") || path.ends_with("/folder")))
+    {
         return next.run(request).await;
     }
     match tokio::time::timeout(PATIENCE, next.run(request)).await {

@@ -49,6 +49,7 @@ fn draw(data: &CheckpointData) -> AnyView {
         {evidence::drill(page)}
         {content::not_captured(c)}
         {content::variables(page)}
+        {leave::export(page)}
         {leave::commands_without_holdfast(page)}
         {past}
         {section("delete", "Delete", None, delete(page))}
@@ -81,6 +82,7 @@ fn buttons(page: &CheckpointPage) -> AnyView {
         <div class="buttons">
             <a class="button primary" href=format!("/checkpoints/{id}/restore")>{icon(Icon::Back)} "Restore"</a>
             <a class="button" href=format!("/compare?second={id}")>"Compare"</a>
+            <a class="button" href="#export">"Export"</a>
             {form::<Drill, _>(Live::Run, ask(again))}
             {form::<Verify, _>(Live::Run, ask("Verify"))}
         </div>

@@ -103,6 +103,7 @@ fn draw(data: &EnvironmentData) -> AnyView {
         {section("checkpoints", "Checkpoints", Some(note), list)}
         {section("components", "Components", None, components(&environment.components))}
         {past}
+        {(!environment.to_confirm).then(|| section("import", "Import a checkpoint", None, import(environment)))}
         {section("about", "About this environment", None, about(environment))}
     };
     view! {
@@ -152,6 +153,29 @@ fn button(environment: &EnvironmentView) -> AnyView {
         </details>
     };
     view! { <div class="backup">{form::<BackUp, _>(Live::Run, fields.into_any())}</div> }.into_any()
+}
+
+/// The form that takes an exported archive back. It is sent by the browser itself, however large it is.
+fn import(environment: &EnvironmentView) -> AnyView {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("environment", &format!("{}/{}", environment.project, environment.name));
+    let action = format!("/ui/imports?{}", query.finish());
+    view! {
+        <p class="prose">
+            "An archive that was exported here or by another Holdfast becomes a checkpoint of this environment: checked file by file while it comes, then drilled."
+        </p>
+        <form class="import" method="post" action=action enctype="multipart/form-data">
+            <div class="line">
+                <label for="import-archive">"Archive"</label>
+                <input id="import-archive" name="archive" type="file" required=true accept=".tar,.gz,.tgz,.zst" aria-describedby="import-archive-hint" />
+                <p class="hint" id="import-archive-hint">
+                    ".tar.gz, .tar.zst or .tar. One that is encrypted, or in a bucket, comes by " <code>"holdfast checkpoint import"</code> "."
+                </p>
+            </div>
+            <button>"Import"</button>
+        </form>
+    }
+    .into_any()
 }
 
 fn figures(page: &EnvironmentPage) -> AnyView {

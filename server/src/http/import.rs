@@ -1,20 +1,21 @@
-//! `POST /v1/imports`: an archive comes in as the body, as fast as the vault takes it.
+//! An archive comes in, as fast as the vault takes it: as the body of a request, or in a form of the dashboard.
 
-use std::{io, time::Duration};
+use std::{fmt::Display, io, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    extract::State,
+    extract::{Multipart, State, multipart::MultipartRejection},
     http::StatusCode,
+    response::{IntoResponse as _, Redirect, Response},
 };
 use holdfast_model::view::RunView;
 use holdfast_vault::Cancel;
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio_stream::StreamExt as _;
+use tokio_stream::{Stream, StreamExt as _};
 
-use super::{ApiError, Web, extract::Query};
-use crate::{auth::Caller, body::Pieces};
+use super::{ApiError, Web, card, extract::Query};
+use crate::{actions::ActionError, auth::Caller, body::Pieces};
 
 /// What of a body is still taken when nobody wants it any more: a client that is cut off in the middle of its sending
 /// seldom gets to read why.
@@ -28,26 +29,85 @@ pub(super) struct Where {
     environment: Option<String>,
 }
 
+/// `POST /v1/imports`
 pub(super) async fn import(
     State(web): State<Web>,
     caller: Caller,
     Query(into): Query<Where>,
     body: Body,
 ) -> Result<(StatusCode, axum::Json<RunView>), ApiError> {
+    let run = take(&web, &caller, &into, body.into_data_stream()).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(run)))
+}
+
+/// The field of the form that carries the archive.
+const FIELD: &str = "archive";
+
+/// `POST /ui/imports`: ends on the page of the run, or says why there is none.
+pub(super) async fn form(
+    State(web): State<Web>,
+    caller: Caller,
+    Query(into): Query<Where>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Response {
+    match uploaded(&web, &caller, &into, form).await {
+        Ok(run) => Redirect::to(&format!("/runs/{}", run.id)).into_response(),
+        Err(error) => refused(error, into.environment.as_deref()),
+    }
+}
+
+async fn uploaded(
+    web: &Web,
+    caller: &Caller,
+    into: &Where,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<RunView, ActionError> {
+    let unreadable = |why: String| ActionError::invalid(FIELD, format!("The form could not be read: {why}"));
+    let mut form = form.map_err(|error| unreadable(error.body_text()))?;
+    while let Some(field) = form.next_field().await.map_err(|error| unreadable(error.body_text()))? {
+        if field.name() == Some(FIELD) && field.file_name().is_some_and(|name| !name.is_empty()) {
+            return take(web, caller, into, field).await;
+        }
+    }
+    Err(ActionError::invalid(FIELD, "No file was chosen."))
+}
+
+/// A page that says what is the case, with the way back.
+fn refused(error: ActionError, environment: Option<&str>) -> Response {
+    let problem = ApiError::from(error).0;
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let why = problem.detail.unwrap_or(problem.title);
+    let why = why.strip_prefix("nothing was imported: ").unwrap_or(&why);
+    let back = match environment {
+        Some(environment) => format!("/projects/{environment}#import"),
+        None => "/projects".to_owned(),
+    };
+    card::refusal(status, "Nothing was imported", why, back)
+}
+
+/// Takes what comes in, until it is sealed or refused.
+async fn take<E: Display>(
+    web: &Web,
+    caller: &Caller,
+    into: &Where,
+    pieces: impl Stream<Item = Result<Bytes, E>> + Unpin,
+) -> Result<RunView, ActionError> {
     let (sender, receiver) = mpsc::channel(8);
     let (stop, cancel) = (web.0.cancel.clone(), Cancel::new());
     let input = Pieces::new(receiver, cancel.clone());
-    let taking = web.actions().import(&caller, into.environment.as_deref(), input, cancel, stop);
-    let (run, ()) = tokio::join!(taking, pump(body, sender));
-    Ok((StatusCode::ACCEPTED, axum::Json(run?)))
+    let taking = web.actions().import(caller, into.environment.as_deref(), input, cancel, stop);
+    let (run, ()) = tokio::join!(taking, pump(pieces, sender));
+    run
 }
 
 /// So long may a client say nothing before it is taken for gone.
 const SILENT: Duration = Duration::from_secs(300);
 
-/// Hands the body on until it ends, or nobody reads it any more.
-async fn pump(body: Body, sender: mpsc::Sender<io::Result<Bytes>>) {
-    let mut pieces = body.into_data_stream();
+/// Hands the pieces on until they end, or nobody reads them any more.
+async fn pump<E: Display>(
+    mut pieces: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    sender: mpsc::Sender<io::Result<Bytes>>,
+) {
     loop {
         let piece = tokio::select! {
             piece = tokio::time::timeout(SILENT, pieces.next()) => match piece {

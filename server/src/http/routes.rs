@@ -3,6 +3,7 @@
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     handler::Handler,
     http::Method,
     middleware::from_fn_with_state,
@@ -66,6 +67,9 @@ impl Table {
         table.add(&get, "/ui/runs/{id}/events", Session, stream::events);
         table.add(&get, "/ui/checkpoints/{id}/file", Session, browse::file);
         table.add(&get, "/ui/checkpoints/{id}/folder", Session, browse::archive);
+        table.add(&get, "/ui/checkpoints/{id}/export", Session, export::export);
+        // An archive is as large as it is.
+        table.add(&post, "/ui/imports", Session, import::form.layer(DefaultBodyLimit::disable()));
         table.add(&get, "/ui/checkpoints/{id}/drill.json", Session, evidence::drill);
 
         table.add(&get, "/v1/projects", Bearer, v1::projects);

@@ -4,18 +4,17 @@
 use axum::{
     Form,
     extract::{Query, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse, Redirect, Response},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
 };
 use leptos::prelude::*;
 use serde::Deserialize;
 use tower_sessions::Session;
 
-use super::{Web, guard, headers::content_policy};
+use super::{Web, card::document, guard};
 use crate::{
     actions::ActionError,
     auth::{self, Caller},
-    site,
 };
 
 /// What link and form carry.
@@ -120,40 +119,6 @@ fn used_up() -> AnyView {
 
 fn failed() -> AnyView {
     view! { <p>"The server could not do it now; its log says why. Reload the page to try again."</p> }.into_any()
-}
-
-/// A whole document with the dashboard's own style sheet.
-fn document(status: StatusCode, title: &'static str, body: AnyView) -> Response {
-    let assets = site::assets();
-    let css = (!assets.css.is_empty()).then(|| view! { <link rel="stylesheet" href=assets.css.clone() /> });
-    let icon =
-        (!assets.icon.is_empty()).then(|| view! { <link rel="icon" type="image/svg+xml" href=assets.icon.clone() /> });
-    let html = view! {
-        <html lang="en">
-            <head>
-                <meta charset="utf-8" />
-                <meta name="viewport" content="width=device-width, initial-scale=1" />
-                <meta name="color-scheme" content="light dark" />
-                <meta name="robots" content="noindex" />
-                <title>{format!("{title} · Holdfast")}</title>
-                {css}
-                {icon}
-            </head>
-            <body class="sign-in">
-                <main class="sign-in-card" id="main">
-                    <p class="brand">"Holdfast"</p>
-                    <h1>{title}</h1>
-                    {body}
-                </main>
-            </body>
-        </html>
-    }
-    .to_html();
-    let mut response = (status, Html(format!("<!DOCTYPE html>{html}"))).into_response();
-    if let Ok(policy) = HeaderValue::from_str(&content_policy(None)) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    response
 }
 
 #[cfg(test)]

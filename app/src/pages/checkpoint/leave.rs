@@ -1,4 +1,4 @@
-//! How a checkpoint is had back without Holdfast.
+//! How a checkpoint leaves: as an export, or by stock tools.
 
 use holdfast_model::state::Kind;
 use leptos::prelude::*;
@@ -7,6 +7,30 @@ use crate::{
     backend::CheckpointPage,
     components::{copy::commands, layout::section},
 };
+
+/// Everything in one archive that anybody's tools read.
+pub fn export(page: &CheckpointPage) -> AnyView {
+    let id = page.checkpoint.id.as_str();
+    let link = |format: &str| {
+        let href = format!("/ui/checkpoints/{id}/export?format={format}");
+        view! { <a class="button" href=href download="">{format!("Export (.{format})")}</a> }
+    };
+    let encrypted = format!("holdfast checkpoint export {id} --output {id}.tar.gz --encrypt-to age1…");
+    section(
+        "export",
+        "Export",
+        None,
+        view! {
+            <p class="prose">
+                "One archive with everything in this checkpoint, readable without Holdfast. It holds every secret in the clear: keep it as you keep passwords. The download begins once the whole checkpoint has been read."
+            </p>
+            <p class="buttons">{link("tar.zst")} {link("tar.gz")}</p>
+            <p class="prose">"Encrypted, from the command line:"</p>
+            {commands(encrypted, "the command that exports it encrypted")}
+        }
+        .into_any(),
+    )
+}
 
 /// The commands of stock tools, ready to be copied.
 pub fn commands_without_holdfast(page: &CheckpointPage) -> AnyView {
