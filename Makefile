@@ -68,7 +68,7 @@ bench: ## the vault beside restic, kopia, borg …: make bench SCALE=10 only="fi
 	@end2end/bench/main.mjs --scale=$(or $(SCALE),100) --rounds=$(or $(ROUNDS),3) $(only)
 
 screenshots: ## take the README's pictures again
-	@HOLDFAST_SCREENSHOTS=end2end/screenshots .ci/test e2e browser
+	@HOLDFAST_SCREENSHOTS=end2end/screenshots .ci/test e2e browser friday
 
 clean: ## remove what was built, but not the tools
 	rm -rf target/site target/site.stamp

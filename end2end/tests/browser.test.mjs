@@ -1,17 +1,14 @@
 // The dashboard in a real Chromium: *Back up now*, live and without scripts; accessibility; the README's pictures.
 import assert from 'node:assert/strict';
-import { mkdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { axe, launch, open, signedIn } from './lib/browser.mjs';
-import { sleep, until } from './lib/process.mjs';
+import { axe, launch, open, picture, pictures, signedIn } from './lib/browser.mjs';
+import { until } from './lib/process.mjs';
 import { newLink, signIn } from './lib/sign-in.mjs';
-import { Stack, repository } from './lib/stack.mjs';
-
-const pictures = process.env.HOLDFAST_SCREENSHOTS && resolve(repository, process.env.HOLDFAST_SCREENSHOTS);
+import { Stack } from './lib/stack.mjs';
 
 describe('the dashboard', () => {
   let stack;
@@ -206,15 +203,9 @@ describe('the dashboard', () => {
   }
 
   test('pictures for the README', { skip: !pictures && 'only on demand: make screenshots' }, async () => {
-    mkdirSync(pictures, { recursive: true });
     for (const colorScheme of ['light', 'dark']) {
       const { context, page } = await signedIn(browser, stack, { colorScheme, viewport: { width: 1200, height: 800 } });
-      const take = async (name) => {
-        await sleep(300);
-        const path = join(pictures, `${name}-${colorScheme}.png`);
-        await page.screenshot({ path, animations: 'disabled' });
-        assert.ok(statSync(path).size <= 200_000, `${name} is ${statSync(path).size} bytes`);
-      };
+      const take = (name) => picture(page, name, colorScheme);
       await open(page, `${stack.url}/`);
       await take('overview');
       await open(page, `${stack.url}/checkpoints/${(await newest()).id}`);

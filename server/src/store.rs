@@ -33,6 +33,7 @@ mod rules;
 mod runs;
 mod samples;
 mod value;
+pub(crate) use value::fresh;
 mod vault_care;
 mod vaults;
 mod verdicts;

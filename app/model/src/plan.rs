@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{id::CheckpointId, name::Name, state::Kind, view::EnvironmentRef};
+use crate::{id::CheckpointId, name::Name, state::Kind, table::TableReport, view::EnvironmentRef};
 
 /// Most names that stand beside a count.
 pub const FIRST: usize = 10;
@@ -74,7 +74,7 @@ pub struct PlanItem {
     pub place: String,
     /// What would be done there, a sentence each.
     pub does: Vec<String>,
-    /// What `made`, `changed`, `removed` and `kept` count: `files`, `refs`, `variables`, `databases`.
+    /// What `made`, `changed`, `removed` and `kept` count: `files`, `refs`, `variables`, `databases`, `tables`.
     pub unit: String,
     /// What is not there and would be made.
     pub made: Listed,
@@ -88,6 +88,9 @@ pub struct PlanItem {
     pub same: u64,
     /// What the patterns of the request match in the checkpoint; none without patterns.
     pub matched: Option<Listed>,
+    /// Table by table, where only some are put back: what they were and what they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableReport>,
     /// Bytes that would be written.
     pub bytes: u64,
     /// Where what makes way is kept.

@@ -8,6 +8,7 @@ use crate::{
     name::Name,
     secret::Sent,
     state::{Checksum, LockMode, Trigger},
+    table::TableMode,
 };
 
 /// `POST /v1/checkpoints`.
@@ -80,6 +81,12 @@ pub struct RestoreCheckpoint {
     /// Whether the database of `to_url` may hold something; it is kept under another name.
     #[serde(default)]
     pub replace_database: bool,
+    /// Only these tables of one PostgreSQL component, as `schema.table`; all else stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// How they are put back; `insert`, which destroys nothing, when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<TableMode>,
     /// Whether devices, and set-uid and set-gid bits and capabilities of files, are put back too.
     #[serde(default)]
     pub privileged: bool,
@@ -250,6 +257,8 @@ impl Default for RestoreCheckpoint {
             to_dir: None,
             to_url: None,
             replace_database: false,
+            tables: Vec::new(),
+            mode: None,
             privileged: false,
         }
     }

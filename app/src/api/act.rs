@@ -1,6 +1,10 @@
 //! What forms do. Each is a plain POST that lands on a page, and a call that answers in place once the wasm is there.
 
-use holdfast_model::view::{CheckpointView, RunView};
+use holdfast_model::{
+    request::RestoreCheckpoint,
+    table::TableMode,
+    view::{CheckpointView, RunView},
+};
 use leptos::prelude::server;
 
 use super::door::{answer, backend, land_plain_form};
@@ -93,6 +97,8 @@ pub async fn restore(
     #[server(default)] confirm: String,
     #[server(default)] components: Vec<String>,
     #[server(default)] paths: Vec<String>,
+    #[server(default)] tables: Vec<String>,
+    #[server(default)] mode: Option<TableMode>,
     #[server(default)] to: String,
     #[server(default)] backup: bool,
 ) -> Result<(), AppError> {
@@ -104,8 +110,7 @@ pub async fn restore(
         if confirm.trim() != word {
             return Err(AppError::Invalid(format!("Nothing was restored: type {word} to confirm.")));
         }
-        let request =
-            holdfast_model::request::RestoreCheckpoint { components, paths, to, backup, ..Default::default() };
+        let request = RestoreCheckpoint { components, paths, tables, mode, to, backup, ..Default::default() };
         let run = backend.restore(&id, request).await?;
         leptos_axum::redirect(&format!("/runs/{}", run.id));
         Ok(())

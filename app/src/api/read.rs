@@ -4,8 +4,10 @@ use holdfast_model::{
     diff::{FileView, TableRows},
     plan::RestorePlan,
     request::RestoreCheckpoint,
+    state::Kind,
     view::{
-        EnvironmentView, FolderView, Overview, ProjectView, RunView, StorageSeries, TablePage, TablesView, VaultView,
+        CheckpointView, EnvironmentView, FolderView, Overview, ProjectView, RunView, StorageSeries, TablePage,
+        TablesView, VaultView,
     },
 };
 use leptos::{
@@ -154,10 +156,23 @@ pub async fn read_restore(id: String, request: RestoreCheckpoint) -> Result<Rest
     let read = async {
         let backend = backend()?;
         let page = backend.checkpoint(&id).await?;
+        let request = fitting(request, &page.checkpoint);
         let plan = backend.restore_plan(&id, request.clone()).await;
         Ok(RestoreData { page, request, plan })
     };
     answer(read.await)
+}
+
+/// Who names tables or files means the components that have any: the others are not chosen.
+fn fitting(mut request: RestoreCheckpoint, checkpoint: &CheckpointView) -> RestoreCheckpoint {
+    let kind = match (request.tables.is_empty(), request.paths.is_empty()) {
+        (false, _) => Kind::Postgres,
+        (true, false) => Kind::Files,
+        (true, true) => return request,
+    };
+    let has = |name: &String| checkpoint.components.iter().any(|part| part.name.as_str() == name && part.kind == kind);
+    request.components.retain(has);
+    request
 }
 
 /// One run by its id.

@@ -44,6 +44,12 @@ pub fn tick(name: &'static str, value: String, label: AnyView, ticked: bool) -> 
         .into_any()
 }
 
+/// One of several choices of a form.
+pub fn pick(name: &'static str, value: &'static str, label: AnyView, picked: bool) -> AnyView {
+    view! { <label class="tick"><input type="radio" name=name value=value checked=picked /> <span>{label}</span></label> }
+        .into_any()
+}
+
 /// A line to fill in, with its name above and a hint below.
 pub fn line(id: &'static str, name: &'static str, label: AnyView, hint: &'static str) -> AnyView {
     let hint_id = format!("{id}-hint");

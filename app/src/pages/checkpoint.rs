@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
+use super::compare::compare_now;
 use crate::{
     api::{CheckpointData, Delete, Drill, Verify, confirm_word, read_checkpoint},
     backend::CheckpointPage,
@@ -81,6 +82,7 @@ fn buttons(page: &CheckpointPage) -> AnyView {
     view! {
         <div class="buttons">
             <a class="button primary" href=format!("/checkpoints/{id}/restore")>{icon(Icon::Back)} "Restore"</a>
+            {compare_now(&page.checkpoint.id, "What changed since")}
             <a class="button" href=format!("/compare?second={id}")>"Compare"</a>
             <a class="button" href="#export">"Export"</a>
             {form::<Drill, _>(Live::Run, ask(again))}

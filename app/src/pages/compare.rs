@@ -2,6 +2,7 @@
 
 use holdfast_model::{
     diff::{Changes, ComponentDiff, Diff, Presence, Side},
+    id::CheckpointId,
     size,
 };
 use leptos::prelude::*;
@@ -107,7 +108,7 @@ fn draw(page: &ComparePage) -> AnyView {
                 <a class="button primary" href=format!("/checkpoints/{}/restore", diff.first.checkpoint)>
                     {icon(Icon::Back)} "Restore from the first"
                 </a>
-                {compare_now(&diff.first)}
+                {compare_now(&diff.first.checkpoint, "First with now")}
             </div>
         </div>
         <dl class="tiles two">{side("First", *now, &diff.first)} {side("Second", *now, &diff.second)}</dl>
@@ -117,13 +118,11 @@ fn draw(page: &ComparePage) -> AnyView {
 }
 
 /// Takes a checkpoint of how things are now, and compares with it.
-fn compare_now(first: &Side) -> AnyView {
-    let id = first.checkpoint.to_string();
+pub fn compare_now(first: &CheckpointId, label: &'static str) -> AnyView {
+    let id = first.to_string();
     let fields = view! {
         <input type="hidden" name="first" value=id />
-        <button title="Takes a checkpoint of how things are now, without a drill, and compares with it">
-            "First with now"
-        </button>
+        <button title="Takes a checkpoint of how things are now, without a drill, and compares with it">{label}</button>
     };
     form::<CompareNow, _>(Live::No, fields.into_any())
 }

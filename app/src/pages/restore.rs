@@ -89,9 +89,11 @@ fn hidden(request: &RestoreCheckpoint) -> AnyView {
         .iter()
         .map(|name| field("components[]", name.clone()))
         .chain(request.paths.iter().map(|path| field("paths[]", path.clone())))
+        .chain(request.tables.iter().map(|table| field("tables[]", table.clone())))
         .collect_view();
     view! {
         {lists}
+        {request.mode.map(|mode| field("mode", mode.as_str().to_owned()))}
         {request.to.clone().map(|to| field("to", to))}
         {request.backup.then(|| field("backup", "true".to_owned()))}
     }

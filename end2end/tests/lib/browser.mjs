@@ -1,10 +1,13 @@
 // A real Chromium against a real server.
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
 
 import { chromium } from 'playwright-core';
 
+import { sleep } from './process.mjs';
 import { newLink } from './sign-in.mjs';
+import { repository } from './stack.mjs';
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -42,6 +45,19 @@ export async function signedIn(browser, stack, options = {}) {
 export async function open(page, url) {
   await page.goto(url);
   await page.locator('html[data-hydrated]').waitFor();
+}
+
+/** Where pictures for the README go, when they are asked for. */
+export const pictures = process.env.HOLDFAST_SCREENSHOTS && resolve(repository, process.env.HOLDFAST_SCREENSHOTS);
+
+/** Takes one picture for the README. */
+export async function picture(page, name, colorScheme) {
+  mkdirSync(pictures, { recursive: true });
+  await sleep(300);
+  const path = join(pictures, `${name}-${colorScheme}.png`);
+  await page.screenshot({ path, animations: 'disabled' });
+  const { size } = statSync(path);
+  if (size > 200_000) throw new Error(`${path} is ${size} bytes`);
 }
 
 /** What axe finds, one line each. */

@@ -40,8 +40,8 @@ pub use install::{PgInstall, installs};
 pub(crate) use load::load;
 pub use probe::{is_true, probe};
 pub use restore::{PgRestore, PgRestored, refuse_filled, validate_restore};
-pub use table::{TablePlan, TableRestored, TableWork, plan_table};
-pub use target::{database_of, name_of, same_database};
+pub use table::{TablePlan, TableRestored, TableWork, plan_table, sweep_staging};
+pub use target::{address_of, database_of, name_of, same_database};
 
 /// How long a table may be locked by others before a capture gives up, in seconds.
 pub(crate) const LOCK_SECONDS: u64 = 10;

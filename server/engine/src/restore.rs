@@ -11,6 +11,7 @@ use holdfast_model::{
     plan::{PlanItem, PlanSpace, PlanStep},
     size,
     state::Kind,
+    table::TableMode,
 };
 use holdfast_vault::{TreeId, Vault};
 
@@ -32,6 +33,7 @@ mod way;
 use check::Checked;
 pub(crate) use check::can_be_run;
 pub use destination::{Destination, sweep_folder};
+pub use item::sweep_tables;
 use item::{Item, without_run};
 pub use overlap::Live;
 use step::Step;
@@ -59,6 +61,10 @@ pub struct RestoreWork {
     pub overlap: bool,
     /// Only what these patterns match, of components of files; all when empty.
     pub paths: Vec<String>,
+    /// Only these tables of one PostgreSQL component, as `schema.table`; all when empty.
+    pub tables: Vec<String>,
+    /// How they are put back.
+    pub table_mode: TableMode,
     /// Whether devices, set-uid and set-gid bits and capabilities are put back too.
     pub privileged: bool,
     /// The chosen components.
@@ -113,6 +119,8 @@ pub struct RestoreReport {
     pub warnings: Vec<String>,
     /// What the patterns of the request matched, component by component.
     pub matched: Vec<String>,
+    /// What was done with each table, where only some were put back.
+    pub tables: Vec<String>,
 }
 
 /// What a restore would do.

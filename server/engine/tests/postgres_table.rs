@@ -4,7 +4,7 @@
 #[path = "support/postgres.rs"]
 mod support;
 
-use holdfast_engine::postgres::{PgError, TablePlan, TableRestored, TableWork, plan_table};
+use holdfast_engine::postgres::{PgError, TablePlan, TableRestored, TableWork, plan_table, sweep_staging};
 use holdfast_model::{
     id::RunId,
     table::{TableMode, TableReport},
@@ -32,12 +32,17 @@ const SHOP: &str = "
     create table app.plain (a int, b text);
     create table app.log (at date, line text) partition by range (at);
     create table app.log_old partition of app.log for values from ('2000-01-01') to ('2030-01-01');
+    create table app.notes (id int primary key, what text, more text default 'none');
+    create view app.more as select id, more from app.notes; grant select on app.more to app;
+    create view app.most as select id from app.more where more > 'b';
+    insert into app.notes select i, 'w' || i, 'm' || i from generate_series(1, 9) i;
     insert into app.customers select i, 'c' || i from generate_series(1, 10) i;
     insert into app.orders (customer, total, note) select 1 + i % 10, i, case when i % 3 = 0 then null else E'n\\t' || i end from generate_series(1, 200) i;
     insert into app.lines select i, i, 'l' from generate_series(1, 50) i;
     insert into app.plain values (1, 'x'), (1, 'x'), (2, null);
     insert into app.log select '2020-01-01'::date + i, 'l' from generate_series(1, 20) i;
 ";
+const STAGING: &str = "select string_agg(nspname, ' ' order by nspname) from pg_namespace where nspname like 'holdfast%'";
 const ALL: &str = "select md5(string_agg(o::text, '#' order by id)) from app.orders o";
 
 struct Shop {
@@ -67,6 +72,7 @@ impl Shop {
             url: self.server.url("postgres", support::PASSWORD, "shop"),
             schema: schema.into(),
             table: table.into(),
+            along: Vec::new(),
             run: RunId::from_parts(1_700_000_000_000, 7),
         };
         plan_table(work, &self.bench.tools, &self.bench.ctx).await
@@ -229,4 +235,36 @@ async fn what_cannot_be_is_refused_and_what_fails_leaves_all_as_it_was() {
     assert_eq!(shop.ask("select count(*) from app.log").await, "20");
     assert!(shop.try_plan("app", "none").await.err().unwrap().to_string().contains("no table app.none"));
     shop.nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_that_went_with_a_column_come_back_with_it() {
+    let shop = Shop::open().await;
+    shop.server.sql("shop", "alter table app.notes drop column more cascade; delete from app.notes where id > 7;").await;
+    shop.server.sql("shop", "insert into app.notes values (99, 'later')").await;
+    let warnings = shop.report("notes").await.warnings.join("; ");
+    assert!(warnings.contains("column more is not there now") && warnings.contains("the view app.most"), "{warnings}");
+    let done = shop.restore("notes", TableMode::Insert).await.unwrap();
+    assert_eq!((counts(&done), done.warnings.len()), ((2, 7, 0, false), 0), "{done:?}");
+    assert_eq!(shop.ask("select count(*) || ' ' || count(more) from app.more").await, "10 10");
+    assert_eq!(shop.ask("select more from app.notes where id = 99").await, "none");
+    assert_eq!(shop.ask("select count(*) from app.most").await, "10");
+    assert_eq!(shop.ask("select has_table_privilege('app', 'app.more', 'select')").await, "t");
+    shop.nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_server_left_behind_goes_and_what_is_in_use_stays() {
+    let shop = Shop::open().await;
+    let planned = shop.try_plan("app", "orders").await.unwrap();
+    let of_the_plan = shop.ask(STAGING).await;
+    let left = "create schema holdfast_0left; create table holdfast_0left.rows (a int);
+        comment on schema holdfast_0left is 'Holdfast compares a table here. It goes when that is done.';
+        create schema holdfast_mine";
+    shop.server.sql("shop", left).await;
+    sweep_staging(&shop.server.url("postgres", support::PASSWORD, "shop")).await.unwrap();
+    assert_eq!(shop.ask(STAGING).await, format!("{of_the_plan} holdfast_mine"));
+    let done = planned.carry_out(TableMode::Replace, &shop.bench.ctx).await.unwrap();
+    assert_eq!(counts(&done), (0, 0, 0, false));
+    assert_eq!(shop.ask(STAGING).await, "holdfast_mine");
 }

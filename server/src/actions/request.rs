@@ -71,8 +71,22 @@ pub(super) fn check_restore(request: &RestoreCheckpoint) -> Result<(), ActionErr
     if request.to.as_deref().is_some_and(|to| to.trim().is_empty()) {
         faults.say("to", "is empty; name an environment, or leave it out");
     }
-    if request.paths.len() > MANY {
-        faults.say("paths", format!("has {} entries; at most {MANY} are taken", request.paths.len()));
+    for (at, entries) in [("tables", &request.tables), ("paths", &request.paths)] {
+        if entries.len() > MANY {
+            faults.say(at, format!("has {} entries; at most {MANY} are taken", entries.len()));
+        }
+    }
+    for (index, table) in request.tables.iter().enumerate() {
+        faults.line(&format!("tables[{index}]"), table, VALUE, false);
+    }
+    if !request.tables.is_empty() && (request.to_dir.is_some() || request.to_url.is_some()) {
+        faults.say("tables", "are put back where they are; leave out the folder or the URL");
+    }
+    if !request.tables.is_empty() && !request.paths.is_empty() {
+        faults.say("tables", "and paths are two restores; ask for one after the other");
+    }
+    if request.tables.is_empty() && request.mode.is_some() {
+        faults.say("mode", "is about `tables`; name some, or leave it out");
     }
     for (index, pattern) in request.paths.iter().enumerate() {
         faults.line(&format!("paths[{index}]"), pattern, VALUE, false);

@@ -2,7 +2,7 @@
 
 use holdfast_engine::{
     Destination, RestoreReport, Validated,
-    restore::{sweep_folder, validate},
+    restore::{sweep_folder, sweep_tables, validate},
 };
 use holdfast_model::{
     event::{Level, StepState},
@@ -35,6 +35,9 @@ pub(crate) async fn restore(job: &Job) -> Result<Ending, JobError> {
     if job.claim.attempt > 1 {
         if let Some(folder) = &request.to_dir {
             sweep_folder(folder, job.claim.id());
+        }
+        if !request.tables.is_empty() {
+            sweep_staging(job, &request).await?;
         }
         return Err(JobError::Failed(
             "the server stopped during this restore; what it had replaced is kept, and the restore can be run again"
@@ -69,6 +72,18 @@ pub(crate) async fn restore(job: &Job) -> Result<Ending, JobError> {
     let report = validated.carry_out(&job.hold.ctx).await?;
     store.audit(&job.claim.run.view.created_by, "checkpoint.restore", id.as_str(), job.claim.id().as_str()).await?;
     Ok(told(job, &report))
+}
+
+/// Tables were being compared when the server stopped: their staging schema goes.
+async fn sweep_staging(job: &Job, request: &RestoreCheckpoint) -> Result<(), JobError> {
+    let Some(id) = &job.claim.run.view.checkpoint else { return Ok(()) };
+    let row = job.desk.store().checkpoint(id).await?;
+    let goal = Goal::applied(&job.desk, job.environment()?).await?;
+    let (work, _) = compose(&job.desk, &row, request, &goal, job.claim.id().clone(), job.scratch.path()).await?;
+    for warning in sweep_tables(&work).await {
+        job.log(Level::Warning, warning);
+    }
+    Ok(())
 }
 
 /// Whether a safety checkpoint comes first; else why not.
@@ -191,6 +206,9 @@ fn told(job: &Job, report: &RestoreReport) -> Ending {
     for matched in &report.matched {
         job.log(Level::Info, format!("matched: {matched}"));
     }
+    for table in &report.tables {
+        job.log(Level::Info, format!("table: {table}"));
+    }
     for kept in &report.kept {
         job.log(Level::Info, format!("kept: {kept}"));
     }
@@ -198,7 +216,11 @@ fn told(job: &Job, report: &RestoreReport) -> Ending {
         job.log(Level::Info, format!("next: {next}"));
     }
     let address = report.address.as_ref().map_or_else(String::new, |address| format!("; it answers at {address}"));
-    let message = format!("restored: {} files, {}{address}", report.files, size::display(report.bytes));
+    let what = match report.tables.as_slice() {
+        [] => format!("{} files, {}", report.files, size::display(report.bytes)),
+        tables => tables.join("; "),
+    };
+    let message = format!("restored: {what}{address}");
     let state = if report.warnings.is_empty() { RunState::Succeeded } else { RunState::Warning };
     Ending { state, message: Some(message), gate_open: None }
 }

@@ -1,6 +1,6 @@
 //! Addresses of a comparison and of what is opened in it: each can be shared.
 
-use holdfast_model::diff::Diff;
+use holdfast_model::{diff::Diff, table::TableName};
 
 use crate::backend::{FileAsked, Pair};
 
@@ -30,6 +30,13 @@ impl Pair {
             query.push(("after", after.as_str()));
         }
         self.open("table", &query)
+    }
+
+    /// The restore of one table of a PostgreSQL component, as the first has it.
+    pub fn put_back(&self, component: &str, schema: &str, table: &str) -> String {
+        let table = TableName { schema: schema.to_owned(), table: table.to_owned() }.to_string();
+        let asked = [("asked", "true"), ("backup", "true"), ("components", component), ("tables", table.as_str())];
+        format!("/checkpoints/{}/restore?{}", self.first, query(asked.iter()))
     }
 
     /// The values of one variable.

@@ -1,6 +1,9 @@
 //! A database: its schema as a list with both definitions, and its tables with their changed rows.
 
-use holdfast_model::diff::{Changes, ComponentDiff, DatabaseChanges, ObjectChange, RowChanges, TableChange};
+use holdfast_model::{
+    diff::{Changes, ComponentDiff, DatabaseChanges, ObjectChange, RowChanges, TableChange},
+    table::TableName,
+};
 use leptos::prelude::*;
 
 use super::files::sign;
@@ -60,6 +63,7 @@ fn object(object: &ObjectChange) -> AnyView {
 pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
     let Changes::Database(changes) = &component.changes else { return ().into_any() };
     let rows: Vec<Vec<AnyView>> = changes.tables.iter().map(|table| row(pair, component, table)).collect();
+    let some_can_be_put_back = changes.tables.iter().any(can_be_put_back);
     let columns = [
         ("Table", false),
         ("First", true),
@@ -68,9 +72,25 @@ pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
         ("Removed", true),
         ("Changed", true),
         ("Told apart by", false),
+        ("Put back", false),
     ];
     let tables =
         (!rows.is_empty()).then(|| table(format!("Tables of {} whose rows differ", component.name), &columns, rows));
+    let tables = if some_can_be_put_back {
+        view! {
+            <form method="get" action=format!("/checkpoints/{}/restore", pair.first)>
+                <input type="hidden" name="asked" value="true" />
+                <input type="hidden" name="backup" value="true" />
+                <input type="hidden" name="components" value=component.name.to_string() />
+                {tables}
+                <p class="buttons"><button>"Put the ticked tables back"</button></p>
+                <p class="note">"As they were in the first checkpoint. Before anything is done you see what, and what was written since can stay."</p>
+            </form>
+        }
+        .into_any()
+    } else {
+        tables.into_any()
+    };
     let same = (changes.unchanged_tables > 0).then(|| {
         let same = text::counted(changes.unchanged_tables, "table");
         view! { <p class="note">{format!("{same} equal in count and hash.")}</p> }
@@ -110,7 +130,19 @@ fn row(pair: &Pair, component: &ComponentDiff, change: &TableChange) -> Vec<AnyV
             cells.extend([plain("?"), plain("?"), plain("?"), plain(why.clone())]);
         }
     }
+    cells.push(if can_be_put_back(change) {
+        let value = TableName { schema: change.schema.clone(), table: change.name.clone() }.to_string();
+        let label = format!("Put {value} back");
+        view! { <input type="checkbox" name="tables" value=value aria-label=label /> }.into_any()
+    } else {
+        plain("–")
+    });
     cells
+}
+
+/// Only PostgreSQL has schemas, and only its tables can be put back alone.
+fn can_be_put_back(change: &TableChange) -> bool {
+    change.before.is_some() && !change.schema.is_empty()
 }
 
 fn sequences(changes: &DatabaseChanges) -> AnyView {

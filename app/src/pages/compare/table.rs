@@ -58,6 +58,11 @@ fn draw(asked: &TableAsked, rows: &TableRows) -> AnyView {
         let href = asked.pair.table(&asked.component, &asked.schema, &asked.table, next);
         view! { <a class="button" href=href>"Next rows"</a> }
     });
+    // Only PostgreSQL has schemas, and only its tables can be put back alone.
+    let back = (!rows.schema.is_empty()).then(|| {
+        let href = asked.pair.put_back(&asked.component, &asked.schema, &asked.table);
+        view! { <a class="button" href=href>"Put this table back as it was first"</a> }
+    });
     view! {
         {crumbs(way)}
         {heading(title.clone(), Tone::Plain, said, key)}
@@ -70,7 +75,7 @@ fn draw(asked: &TableAsked, rows: &TableRows) -> AnyView {
                 <tbody>{body}</tbody>
             </table>
         </div>
-        <p class="buttons">{next}</p>
+        <p class="buttons">{back} {next}</p>
     }
     .into_any()
 }

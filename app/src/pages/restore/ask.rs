@@ -1,13 +1,13 @@
 //! What is put back and where: the questions, and the answers from the page's address.
 
-use holdfast_model::{manifest::Facts, request::RestoreCheckpoint, state::Kind};
+use holdfast_model::{manifest::Facts, request::RestoreCheckpoint, state::Kind, table::TableMode};
 use leptos::prelude::*;
 use leptos_router::params::ParamsMap;
 
 use crate::{
     backend::{CheckpointPage, ComponentFacts},
     components::{
-        form::tick,
+        form::{pick, tick},
         layout::{bytes, plain},
     },
     text,
@@ -25,9 +25,12 @@ pub fn request(query: &ParamsMap) -> RestoreCheckpoint {
             .map(str::to_owned)
             .collect()
     };
+    let tables = lines("tables");
     RestoreCheckpoint {
         components: lines("components"),
         paths: lines("paths"),
+        mode: query.get("mode").and_then(|mode| mode.parse().ok()).filter(|_| !tables.is_empty()),
+        tables,
         to: query.get("to").map(|to| to.trim().to_owned()).filter(|to| !to.is_empty()),
         backup: !asked || query.get("backup").is_some(),
         ..RestoreCheckpoint::default()
@@ -49,8 +52,12 @@ pub fn what_and_where(page: &CheckpointPage, request: &RestoreCheckpoint) -> Any
                 " " {text::kind(part.kind)} ", " {bytes(part.size)} " "
                 {target.map(|t| view! { <code class="path">{t}</code> })}
             };
-            let chosen =
-                request.components.is_empty() || request.components.iter().any(|name| name == part.name.as_str());
+            let chosen = match request.components.is_empty() {
+                true if !request.tables.is_empty() => part.kind == Kind::Postgres,
+                true if !request.paths.is_empty() => part.kind == Kind::Files,
+                true => true,
+                false => request.components.iter().any(|name| name == part.name.as_str()),
+            };
             tick("components", part.name.to_string(), label.into_any(), chosen)
         })
         .collect();
@@ -68,11 +75,13 @@ pub fn what_and_where(page: &CheckpointPage, request: &RestoreCheckpoint) -> Any
             </details>
         }
     });
+    let databases = c.components.iter().any(|part| part.kind == Kind::Postgres);
+    let tables = databases.then(|| tables(request));
     let to = request.to.clone().unwrap_or_default();
     view! {
         <form method="get" action=action>
             <input type="hidden" name="asked" value="true" />
-            <fieldset><legend><h2>"What"</h2></legend>{boxes} {paths}</fieldset>
+            <fieldset><legend><h2>"What"</h2></legend>{boxes} {tables} {paths}</fieldset>
             <h2>"Where"</h2>
             <p class="prose">"To " <strong>{here}</strong> ", each component to where it was captured, unless another environment is named:"</p>
             <div class="line">
@@ -83,6 +92,37 @@ pub fn what_and_where(page: &CheckpointPage, request: &RestoreCheckpoint) -> Any
             {tick("backup", "true".to_owned(), plain("Take a safety checkpoint first. If it cannot be taken, the restore stops before it touches anything."), request.backup)}
             <p class="below"><button>"Show what will happen"</button></p>
         </form>
+    }
+    .into_any()
+}
+
+/// Which tables, and what becomes of the rows that they have now.
+fn tables(request: &RestoreCheckpoint) -> AnyView {
+    let given = request.tables.join("\n");
+    let chosen = request.mode.unwrap_or_default();
+    let modes: Vec<_> = TableMode::ALL
+        .into_iter()
+        .map(|mode| {
+            let said = match mode {
+                TableMode::Insert => "Bring back what is missing. All that was written since stays as it is.",
+                TableMode::Overwrite => {
+                    "Bring back what is missing, and give changed rows the values that they had. Newer rows stay."
+                }
+                TableMode::Replace => "Make the table what it was. Rows that came since go.",
+            };
+            pick("mode", mode.as_str(), plain(said), mode == chosen)
+        })
+        .collect();
+    view! {
+        <details class="folded" open=!request.tables.is_empty()>
+            <summary>"Only some tables"</summary>
+            <div class="line">
+                <label for="restore-tables">"Tables, one a line"</label>
+                <textarea id="restore-tables" name="tables" rows="2" spellcheck="false">{given}</textarea>
+                <p class="hint">"Such as " <code>"public.orders"</code> ". All other tables stay as they are, and the application goes on running."</p>
+            </div>
+            <div role="radiogroup" aria-label="How they are put back">{modes}</div>
+        </details>
     }
     .into_any()
 }

@@ -16,6 +16,8 @@ use crate::{
     text,
 };
 
+mod compared;
+
 /// The whole plan.
 pub fn plan(plan: &RestorePlan) -> AnyView {
     let refused: Vec<_> = plan
@@ -64,12 +66,14 @@ fn item(item: &PlanItem) -> AnyView {
         ("left as they are", &item.kept),
     ]
     .into_iter()
-    .filter(|(_, listed)| !listed.is_empty())
+    // Tables are told one by one.
+    .filter(|(_, listed)| !listed.is_empty() && item.tables.is_empty())
     .map(|(what, listed)| counted(&item.unit, what, listed))
     .collect();
     let same = (item.same > 0).then(|| {
         view! { <li>{format!("{} {} are as in the checkpoint already", text::count(item.same), item.unit)}</li> }
     });
+    let compared: Vec<_> = item.tables.iter().map(compared::table).collect();
     let mut lines = Vec::new();
     if let Some(keeps) = &item.keeps {
         lines.push(("Kept in", view! { <code class="path">{keeps.clone()}</code> }.into_any()));
@@ -86,6 +90,7 @@ fn item(item: &PlanItem) -> AnyView {
                 <code class="path">{item.place.clone()}</code>
             </h3>
             <ul class="prose">{does} {counts} {same}</ul>
+            {compared}
             {facts(lines)}
         </div>
     }

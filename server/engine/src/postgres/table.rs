@@ -17,7 +17,7 @@ use holdfast_model::{
     id::RunId,
     manifest::{Facts, ManifestComponent},
     secret::Secret,
-    table::{TableMode, TableReport},
+    table::{TableMode, TableName, TableReport},
 };
 use holdfast_vault::{TreeId, Vault};
 
@@ -25,7 +25,7 @@ use super::{
     PgError,
     archive::Entry,
     capture::{blocking, cancellable, install_for, version},
-    target::{Session, Target, identifier},
+    target::{Session, Target, identifier, literal},
 };
 use crate::{
     context::Context,
@@ -40,7 +40,9 @@ mod staging;
 mod structure;
 
 use live::Live;
+use merge::try_alone;
 use staging::Staging;
+use structure::{MATERIALIZED, View};
 
 /// Seconds that a lock on the table is waited for.
 const PATIENCE: u32 = 10;
@@ -60,6 +62,8 @@ pub struct TableWork {
     pub schema: String,
     /// The table's name.
     pub table: String,
+    /// Tables that are put back by the same restore, those that others refer to first.
+    pub along: Vec<TableName>,
     /// The run that does it: the staging schema is named after it.
     pub run: RunId,
 }
@@ -75,7 +79,11 @@ pub struct TablePlan {
     /// Of these, what it has not now, or has otherwise.
     missing: Vec<Entry>,
     live: Option<Live>,
+    /// Views over it that are gone.
+    views: Vec<View>,
     staging: Staging,
+    /// As long as it is there, nobody takes the staging schema for one that was left behind.
+    grip: Session,
 }
 
 /// What putting it back did.
@@ -128,6 +136,7 @@ async fn plan(
     structure::refuse_relatives(&dump.contents.entries, &entries)?;
 
     let mut session = target.connect().await?;
+    staging::sweep(&mut session).await?;
     let (_, major) = version(&mut session).await?;
     if major < sealed_major {
         return Err(PgError::Refused(format!(
@@ -154,16 +163,16 @@ async fn plan(
         let now = structure::now(target, &install, &work.schema, &work.table, ctx).await?;
         (report.structure, missing) = structure::difference(&now, &entries);
     }
+    let views = gone(&mut session, structure::views(&dump.contents.entries, &entries), &mut report).await?;
     let staging = staging.fill(&mut session, dump, &entries, (&work.schema, &work.table), ctx).await?;
     if let Some(live) = &live {
         staging.compare(&mut session, live, &mut report).await?;
-        live.references(&mut session, &staging, &mut report).await?;
+        live.references(&mut session, &staging, &work.along, &mut report).await?;
     } else {
         report.then = staging.rows;
         report.only_then = staging.rows;
     }
     refuse(&mut report, live.as_ref(), &staging);
-    session.close().await;
     Ok(TablePlan {
         report,
         target: target.clone(),
@@ -171,8 +180,41 @@ async fn plan(
         entries,
         missing,
         live,
+        views,
         staging,
+        grip: session,
     })
+}
+
+/// Removes staging schemas that work which could not end has left in a database.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn sweep_staging(url: &Secret) -> Result<(), PgError> {
+    let mut session = Target::read(url)?.connect().await?;
+    staging::sweep(&mut session).await?;
+    session.close().await;
+    Ok(())
+}
+
+/// Those that are not there any more, told in the report.
+async fn gone(session: &mut Session, views: Vec<View>, report: &mut TableReport) -> Result<Vec<View>, PgError> {
+    let mut gone = Vec::new();
+    for view in views {
+        let entry = &view.entry;
+        let there = format!("select to_regclass({}) is not null", literal(&place(&entry.schema, &entry.name)));
+        if session.row(there, "looking for its views").await?.is(0) {
+            continue;
+        }
+        let name = format!("{}.{}", entry.schema, entry.name);
+        if entry.tag == MATERIALIZED {
+            report.warnings.push(format!("the materialized view {name} is gone and does not come back with the table"));
+        } else {
+            report.warnings.push(format!("the view {name} is gone and comes back too"));
+            gone.push(view);
+        }
+    }
+    Ok(gone)
 }
 
 /// What stands in the way of each mode.
@@ -186,7 +228,7 @@ fn refuse(report: &mut TableReport, live: Option<&Live>, staging: &Staging) {
         all.push(format!("it belongs to {}; use that role, or one that is a member of it", live.owner));
     }
     let (mut replace, mut merge) = (all.clone(), all);
-    for broken in &report.broken {
+    for broken in report.broken.iter().filter(|broken| !broken.comes_back) {
         if broken.out {
             merge.push(format!(
                 "{} rows of the checkpoint refer to rows of {} that are not there now ({})",
@@ -243,25 +285,35 @@ impl TablePlan {
             Some(why) => Err(PgError::Refused(why.join("; "))),
             None => cancellable(ctx, self.put_back(mode)).await,
         };
-        clean_up(&self.target, &self.staging, &self.component, ctx).await;
+        self.discard(ctx).await;
         outcome
     }
 
     /// Removes the staging schema.
     pub async fn discard(self, ctx: &Context) {
         clean_up(&self.target, &self.staging, &self.component, ctx).await;
+        self.grip.close().await;
     }
 
     /// A session that ends, for whatever reason, before the commit has done nothing.
     async fn put_back(&self, mode: TableMode) -> Result<TableRestored, PgError> {
         let mut session = self.target.connect().await?;
         session.run(format!("begin; set local lock_timeout = '{PATIENCE}s'"), "beginning the transaction").await?;
-        let restored = match &self.live {
+        let mut restored = match &self.live {
             Some(live) if mode != TableMode::Replace || self.report.structure.is_empty() => {
                 merge::merge(self, live, mode, &mut session).await?
             }
             live => rebuild::rebuild(self, live.as_ref(), &mut session).await?,
         };
+        for View { entry, more } in &self.views {
+            let owner =
+                format!("alter view {} owner to {}", place(&entry.schema, &entry.name), identifier(&entry.owner));
+            try_alone(&mut session, &entry.sql, &mut restored).await?;
+            try_alone(&mut session, &owner, &mut restored).await?;
+            for entry in more {
+                try_alone(&mut session, &entry.sql, &mut restored).await?;
+            }
+        }
         session.run("commit", "committing the table").await?;
         session.close().await;
         Ok(restored)

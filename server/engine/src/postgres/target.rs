@@ -213,6 +213,14 @@ pub fn database_of(source: &Source<Secret>, name: &str) -> Result<Secret, String
     Ok(Secret::new(url.into()))
 }
 
+/// `user@host:port/database` of a URL: only what never holds a password.
+///
+/// # Errors
+/// [`PgError::BadUrl`].
+pub fn address_of(url: &Secret) -> Result<String, PgError> {
+    Ok(Target::read(url)?.address())
+}
+
 /// The name of the database of a URL.
 ///
 /// # Errors

@@ -41,6 +41,10 @@ pub(super) async fn everything(work: &RestoreWork, tools: &Tools, ctx: &Context)
     if work.components.is_empty() {
         found.faults.push("no component was chosen".to_owned());
     }
+    if !work.tables.is_empty() && work.components.len() > 1 {
+        found.faults.push("tables are put back in one database at a time; name its component with --components".into());
+        return found;
+    }
     commands(work, &mut found.faults);
     for name in &work.components {
         if ctx.cancel.is_cancelled() {
@@ -66,9 +70,14 @@ pub(super) async fn everything(work: &RestoreWork, tools: &Tools, ctx: &Context)
                 "component `{name}` is of kind `{}`, and paths are chosen in files alone; leave it out, or restore it whole",
                 sealed.kind
             )),
+            (Some(sealed), _) if !work.tables.is_empty() && sealed.kind != Kind::Postgres => found.faults.push(format!(
+                "component `{name}` is of kind `{}`, and tables are chosen in PostgreSQL databases alone; leave it out, or restore it whole",
+                sealed.kind
+            )),
             (Some(sealed), Some(now)) => match Item::check(work, sealed, now, tools, ctx).await {
                 Ok(item) => {
                     found.warnings.extend(item.warnings());
+                    found.faults.extend(item.refused().iter().map(|why| format!("component `{name}`: {why}")));
                     found.items.push(item);
                 }
                 Err(failure) => found.faults.push(shown(work, &format!("component `{name}`: {failure}"))),
@@ -102,7 +111,12 @@ fn patterns(work: &RestoreWork, found: &mut Checked) {
 }
 
 fn commands(work: &RestoreWork, faults: &mut Vec<String>) {
-    for command in work.definition.commands() {
+    let plan = &work.definition.restore;
+    // Tables are put back while the application runs.
+    let needless = |command: &Vec<String>| {
+        !work.tables.is_empty() && [&plan.stop, &plan.start].into_iter().flatten().any(|other| other == command)
+    };
+    for command in work.definition.commands().into_iter().filter(|command| !needless(command)) {
         let Some(program) = command.first() else { continue };
         if !work.allow.permits(command) {
             faults.push(format!(

@@ -31,8 +31,11 @@ use crate::{
 mod files;
 mod plan;
 mod put_back;
+mod tables;
 use files::Keep;
 pub(super) use plan::without_run;
+use tables::Tables;
+pub use tables::sweep_tables;
 
 /// A checked component.
 pub(super) struct Item {
@@ -47,6 +50,7 @@ enum Target {
     Config { file: Option<PathBuf>, changes: config::Changes },
     Sqlite { path: PathBuf },
     Postgres(Box<postgres::PgRestore>),
+    Tables(Box<Tables>),
 }
 
 impl Target {
@@ -54,7 +58,7 @@ impl Target {
         match self {
             Self::Files { path, .. } | Self::Git { path, .. } | Self::Sqlite { path } => Some(path),
             Self::Config { file, .. } => file.as_deref(),
-            Self::Postgres(_) => None,
+            Self::Postgres(_) | Self::Tables(_) => None,
         }
     }
 }
@@ -116,6 +120,10 @@ impl Item {
                 let url = source::read(url).map_err(Failure::Said)?;
                 let dir = tree(&node)?;
                 let said = |error: postgres::PgError| Failure::Said(error.to_string());
+                if !work.tables.is_empty() {
+                    let tables = Tables::check(work, dir, sealed, &url, tools, ctx).await?;
+                    return Ok(Self { sealed: sealed.clone(), node, target: Target::Tables(Box::new(tables)) });
+                }
                 if matches!(work.destination, Destination::Database { replace: false, .. }) {
                     postgres::refuse_filled(&url).await.map_err(said)?;
                 }
@@ -143,7 +151,7 @@ impl Item {
             Target::Files { path, difference, .. } => Some((path.clone(), difference.bytes)),
             Target::Sqlite { path } => Some((path.clone(), self.sealed.size)),
             Target::Git { path, .. } if !path.exists() => Some((path.clone(), self.sealed.size)),
-            Target::Git { .. } | Target::Config { .. } | Target::Postgres(_) => None,
+            Target::Git { .. } | Target::Config { .. } | Target::Postgres(_) | Target::Tables(_) => None,
         }
     }
 
@@ -152,7 +160,7 @@ impl Item {
         match &self.target {
             Target::Git { .. } => self.sealed.size,
             Target::Postgres(restore) => restore.archive_size(),
-            Target::Files { .. } | Target::Config { .. } | Target::Sqlite { .. } => 0,
+            Target::Files { .. } | Target::Config { .. } | Target::Sqlite { .. } | Target::Tables(_) => 0,
         }
     }
 
@@ -168,7 +176,16 @@ impl Item {
     pub(super) fn warnings(&self) -> Vec<String> {
         match &self.target {
             Target::Postgres(restore) => restore.warnings().to_vec(),
+            Target::Tables(tables) => tables.warnings(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Why it would not be put back, where that was found by looking at all of it.
+    pub(super) fn refused(&self) -> &[String] {
+        match &self.target {
+            Target::Tables(tables) => tables.refused(),
+            _ => &[],
         }
     }
 
@@ -176,6 +193,7 @@ impl Item {
     pub(super) fn stands(&self) -> bool {
         match &self.target {
             Target::Postgres(restore) => restore.existing_size().is_some(),
+            Target::Tables(_) => true,
             target => target.path().is_some_and(|path| path.symlink_metadata().is_ok()),
         }
     }
@@ -203,6 +221,7 @@ impl Item {
                 path.display()
             )],
             Target::Postgres(restore) => restore.would_lose(),
+            Target::Tables(tables) => tables.would_lose(name.as_str()),
             Target::Git { .. } | Target::Config { .. } | Target::Sqlite { .. } => Vec::new(),
         }
     }

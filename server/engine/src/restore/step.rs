@@ -68,6 +68,7 @@ impl Step {
         let application = work.destination.is_application();
         let why = match self {
             Self::Stop | Self::Start | Self::Health if !application => "nothing of the application is touched",
+            Self::Stop | Self::Start if !work.tables.is_empty() => "tables are put back while it runs",
             Self::Stop => match &plan.stop {
                 Some(command) if command.first().is_some_and(|program| check::comes_back(work, program)) => {
                     "its program is not there: it comes back with this restore, and nothing runs by it"

@@ -168,6 +168,8 @@ impl Bench {
             live: Vec::new(),
             overlap: false,
             paths: Vec::new(),
+            tables: Vec::new(),
+            table_mode: holdfast_model::table::TableMode::Insert,
             privileged: false,
             components: checkpoint.manifest.components.iter().map(|c| c.name.clone()).collect(),
             run: RunId::from_parts(1_800_000_000_000, random),

@@ -33,7 +33,7 @@ pub async fn run(session: &Session<'_>, arguments: RestoreArguments) -> Result<E
     let chosen = chosen(&view, &request)?;
     let name = view.name.as_deref().map(|name| format!(" ({})", plain(name))).unwrap_or_default();
     let what = format!("{}{name} of {}", view.id, times::moment_and_age(view.created_at, now));
-    let planned = match arguments.dry_run || request.to.is_some() {
+    let planned = match arguments.dry_run || request.to.is_some() || !request.tables.is_empty() {
         true => Some(client.restore_plan(view.id.as_str(), &request).await?),
         false => None,
     };

@@ -10,6 +10,8 @@ use super::{
     times,
 };
 
+mod tables;
+
 /// Where it goes: `environment: staging`.
 pub fn target(target: &PlanTarget) -> String {
     match target {
@@ -69,6 +71,9 @@ fn component(item: &PlanItem, lines: &mut Vec<String>) {
         if let Some(list) = list.filter(|list| !list.is_empty()) {
             lines.push(format!("    {title}: {}", names(list)));
         }
+    }
+    for report in &item.tables {
+        tables::report(report, lines);
     }
     if let Some(keeps) = &item.keeps {
         lines.push(format!("    kept in: {}", plain(keeps)));

@@ -43,7 +43,7 @@ impl<'a> Steps<'a> {
         Self { output, show, bars, going: BTreeMap::new(), sizes: BTreeMap::new(), facts: Vec::new() }
     }
 
-    /// What a restore's own log says at its end: `matched: …`, `kept: …` and `next: …`.
+    /// What a restore's own log says at its end: `table: …`, `matched: …`, `kept: …` and `next: …`.
     pub fn facts(&self) -> &[String] {
         &self.facts
     }
@@ -162,7 +162,9 @@ impl<'a> Steps<'a> {
     }
 
     fn log(&mut self, level: Level, component: Option<&str>, message: &str) -> Result<(), Failure> {
-        if component.is_none() && ["matched: ", "kept: ", "next: "].iter().any(|fact| message.starts_with(fact)) {
+        if component.is_none()
+            && ["table: ", "matched: ", "kept: ", "next: "].iter().any(|fact| message.starts_with(fact))
+        {
             self.facts.push(message.to_owned());
             return Ok(());
         }

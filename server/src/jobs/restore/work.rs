@@ -87,6 +87,8 @@ pub(crate) async fn compose(
         live,
         overlap: request.overlap,
         paths: request.paths.clone(),
+        tables: request.tables.clone(),
+        table_mode: request.mode.unwrap_or_default(),
         privileged: request.privileged,
         components,
         run,
@@ -108,6 +110,14 @@ fn components(
 ) -> Result<Vec<Name>, JobError> {
     let mut known: Vec<(Name, Kind)> = manifest.components.iter().map(|c| (c.name.clone(), c.kind)).collect();
     if request.components.is_empty() {
+        if !request.tables.is_empty() {
+            known.retain(|(_, kind)| *kind == Kind::Postgres);
+            if known.is_empty() {
+                return Err(JobError::Failed(
+                    "the checkpoint has no PostgreSQL database that tables could be of".into(),
+                ));
+            }
+        }
         if !request.paths.is_empty() {
             known.retain(|(_, kind)| *kind == Kind::Files);
             if known.is_empty() {

@@ -1,13 +1,12 @@
 //! What the table is now, what it refers to, and what refers to it.
 
-use holdfast_model::table::{BrokenReference, TableReport};
+use holdfast_model::table::{BrokenReference, TableName, TableReport};
 
 use super::{
     super::{
         PgError,
         target::{Session, literal},
     },
-    place,
     staging::Staging,
 };
 
@@ -129,20 +128,24 @@ impl Live {
         &self,
         session: &mut Session,
         staging: &Staging,
+        along: &[TableName],
         report: &mut TableReport,
     ) -> Result<(), PgError> {
-        let here = place(&report.schema, &report.name);
+        let here = format!("{}.{}", report.schema, report.name);
         for out in [true, false] {
             let (ours, theirs) = if out { ("conrelid", "confrelid") } else { ("confrelid", "conrelid") };
             let (our_key, their_key) = if out { ("conkey", "confkey") } else { ("confkey", "conkey") };
             let sql = format!(
                 "select f.conname, f.{theirs}::regclass::text, string_agg(format('o.%I = s.%I', b.attname, a.attname), ' and '),
-                    string_agg(format('%s.%I is not null', '{}', {}.attname), ' and '), string_agg(a.attname, e'\\x01')
-                from pg_constraint f cross join lateral unnest(f.{our_key}, f.{their_key}) k(a, b)
+                    string_agg(format('%s.%I is not null', '{}', {}.attname), ' and '), string_agg(a.attname, e'\\x01'),
+                    n.nspname, c.relname
+                from pg_constraint f join pg_class c on c.oid = f.{theirs} join pg_namespace n on n.oid = c.relnamespace
+                cross join lateral unnest(f.{our_key}, f.{their_key}) k(a, b)
                 join pg_attribute a on a.attrelid = f.{ours} and a.attnum = k.a
                 join pg_attribute b on b.attrelid = f.{theirs} and b.attnum = k.b
-                where f.contype = 'f' and f.{ours} = {} and f.{theirs} <> f.{ours} and f.conparentid = 0
-                group by f.oid, f.conname, f.{theirs} order by f.conname",
+                where f.contype = 'f' and f.{ours} = {} and f.{theirs} <> f.{ours} and (f.conparentid = 0
+                    or {out} and f.conrelid <> (select p.conrelid from pg_constraint p where p.oid = f.conparentid))
+                group by f.oid, f.conname, f.{theirs}, n.nspname, c.relname order by f.conname",
                 if out { "s" } else { "o" },
                 if out { "a" } else { "b" },
                 self.oid
@@ -165,8 +168,11 @@ impl Live {
                 };
                 let broken: u64 = session.row(count, &format!("counting what {constraint} refers to")).await?.number(0);
                 if broken > 0 {
+                    let there = TableName { schema: row.text(5), table: row.text(6) };
+                    let comes_back = out && along.contains(&there);
+                    let other = format!("{}.{}", there.schema, there.table);
                     let (from, to) = if out { (here.clone(), other) } else { (other, here.clone()) };
-                    report.broken.push(BrokenReference { constraint, from, to, rows: broken, out });
+                    report.broken.push(BrokenReference { constraint, from, to, rows: broken, out, comes_back });
                 }
             }
         }

@@ -37,7 +37,7 @@ pub(super) async fn merge(
         return Err(PgError::Refused("the table was altered since it was looked at; plan it again".into()));
     }
     let triggers = quiet(session, live, &here).await?;
-    let (live, back) = columns_back(plan, live, mode, session, &here).await?;
+    let (live, back) = columns_back(plan, live, mode, session, &here, &mut restored).await?;
     let live = &live;
     let (key, common) = (staging.shared_key(live), staging.common(live));
     let (rows, same) = (&staging.place, staging.same_key(live, &staging.shared_key(live)));
@@ -110,13 +110,14 @@ async fn confirm(plan: &TablePlan, live: &Live, mode: TableMode, session: &mut S
     )))
 }
 
-/// Columns that are gone come back, empty as yet.
+/// Columns that are gone come back, with their default as yet.
 async fn columns_back(
     plan: &TablePlan,
     live: &Live,
     mode: TableMode,
     session: &mut Session,
     here: &str,
+    restored: &mut TableRestored,
 ) -> Result<(Live, Vec<String>), PgError> {
     let gone: Vec<_> = plan.staging.columns.iter().filter(|column| !live.has(&column.name)).collect();
     if gone.is_empty() || mode == TableMode::Replace {
@@ -126,10 +127,14 @@ async fn columns_back(
         let collation = column.collation.as_ref().map(|of| format!(" collate {of}")).unwrap_or_default();
         let name = identifier(&column.name);
         let add = format!("alter table only {here} add column {name} {}{collation}", column.sort);
-        session.run(add, &format!("putting column {} back", column.name)).await?;
-        if let Some(default) = &column.default {
-            let set = format!("alter table only {here} alter column {name} set default {default}");
-            session.run(set, &format!("putting the default of {} back", column.name)).await?;
+        // Rows that came since get the default, as with any new column. What it calls may be gone.
+        let with_default = column.default.as_ref().map(|default| format!("{add} default {default}"));
+        let added = match with_default {
+            Some(add) => try_alone(session, &add, restored).await?,
+            None => false,
+        };
+        if !added {
+            session.run(add, &format!("putting column {} back", column.name)).await?;
         }
     }
     let now = Live::read(session, &plan.report.schema, &plan.report.name).await?;
@@ -159,20 +164,22 @@ async fn not_null(
     Ok(())
 }
 
-/// Runs a statement that may fail without the rest.
+/// Runs a statement that may fail without the rest; whether it did what it says.
 pub(super) async fn try_alone(
     session: &mut Session,
     statement: &str,
     restored: &mut TableRestored,
-) -> Result<(), PgError> {
+) -> Result<bool, PgError> {
     let doing = "putting back what belongs to the table";
     session.run("savepoint alone", doing).await?;
-    if let Err(error) = session.try_run(statement).await {
+    let done = session.try_run(statement).await;
+    if let Err(error) = &done {
         session.run("rollback to savepoint alone", doing).await?;
         let said = error.as_database_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
         restored.warnings.push(format!("not put back ({said}): {}", statement.trim()));
     }
-    session.run("release savepoint alone", doing).await
+    session.run("release savepoint alone", doing).await?;
+    Ok(done.is_ok())
 }
 
 /// The table's own triggers do not run while rows are put back; foreign keys do.

@@ -10,7 +10,7 @@ use super::{
     super::{
         PgError,
         archive::Entry,
-        target::{Session, identifier},
+        target::{Session, identifier, literal},
     },
     TableWork,
     live::Live,
@@ -21,6 +21,10 @@ use crate::{
     diff::database::{copy_text, dump::Dump, schema, window::Stop},
 };
 
+/// What a staging schema says of itself, by which one that was left behind is known.
+const MARK: &str = "Holdfast compares a table here. It goes when that is done.";
+/// The first half of the advisory locks by which a staging schema is held; the second is the hash of its name.
+const LOCK: i32 = 0x484f_4c44;
 /// Bytes that go over at once.
 const PIECE: usize = 256 * 1024;
 /// Pieces that may wait.
@@ -95,10 +99,12 @@ impl Staging {
 
         let each: Vec<String> =
             staged.columns.iter().map(|column| format!("{} {}", identifier(&column.name), column.sort)).collect();
+        let (name, text) = (identifier(&self.schema), literal(&self.schema));
         let make = format!(
-            "{}; create schema {}; create unlogged table {} ({})",
+            "select pg_advisory_lock({LOCK}, hashtext({text})); {}; create schema {name}; comment on schema {name} is {}; \
+             create unlogged table {} ({})",
             self.removal(),
-            identifier(&self.schema),
+            literal(MARK),
             self.place,
             each.join(", ")
         );
@@ -169,6 +175,26 @@ impl Staging {
         (report.then, report.now, report.key) = (self.rows, row.number(3), key);
         Ok(())
     }
+}
+
+/// Removes staging schemas that nobody holds: whoever made them is gone.
+pub(super) async fn sweep(session: &mut Session) -> Result<(), PgError> {
+    let doing = "looking for staging schemas that were left behind";
+    let left = format!(
+        "select nspname from pg_namespace where nspname like 'holdfast\\_%' \
+         and obj_description(oid, 'pg_namespace') = {}",
+        literal(MARK)
+    );
+    for row in session.rows(left, doing).await? {
+        let (name, text) = (identifier(&row.text(0)), literal(&row.text(0)));
+        let free = session.row(format!("select pg_try_advisory_lock({LOCK}, hashtext({text}))"), doing).await?;
+        if free.is(0) {
+            // Another role's may stay; it harms nothing.
+            let _ = session.try_run(format!("drop schema if exists {name} cascade")).await;
+            session.rows(format!("select pg_advisory_unlock({LOCK}, hashtext({text}))"), doing).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Columns as SQL, of `of` if it is named.

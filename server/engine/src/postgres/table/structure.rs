@@ -29,6 +29,10 @@ const OF_IT: [&str; 11] = [
 /// Of these, those that are named `table object`.
 const NAMED_AFTER_IT: [&str; 7] =
     ["DEFAULT", "CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "TRIGGER", "RULE", "POLICY"];
+/// Entries that read tables.
+const VIEWS: [&str; 2] = ["VIEW", MATERIALIZED];
+/// A view with rows of its own.
+pub(super) const MATERIALIZED: &str = "MATERIALIZED VIEW";
 /// Entries that hang on any of these.
 const OF_THESE: [&str; 5] = ["COMMENT", "ACL", "SEQUENCE OWNED BY", "SEQUENCE SET", "SECURITY LABEL"];
 
@@ -52,6 +56,28 @@ pub(super) fn belonging(entries: &[Entry], schema: &str, table: &str) -> Result<
         .filter(|entry| OF_THESE.contains(&entry.tag.as_str()) && entry.needs.iter().any(|need| ids.contains(need)));
     ids.extend(these.map(|entry| entry.id).collect::<Vec<_>>());
     Ok(entries.iter().filter(|entry| ids.contains(&entry.id)).cloned().collect())
+}
+
+/// A view that reads the table, or reads such a view, with its grants and comments.
+pub(super) struct View {
+    /// The view itself.
+    pub(super) entry: Entry,
+    /// What hangs on it.
+    pub(super) more: Vec<Entry>,
+}
+
+/// Views over the table, in an order in which they can be made.
+pub(super) fn views(all: &[Entry], ours: &[Entry]) -> Vec<View> {
+    let mut ids: BTreeSet<i64> = ours.iter().filter(|entry| entry.tag == "TABLE").map(|entry| entry.id).collect();
+    let mut views = Vec::new();
+    for entry in all.iter().filter(|entry| VIEWS.contains(&entry.tag.as_str())) {
+        if entry.needs.iter().any(|need| ids.contains(need)) {
+            ids.insert(entry.id);
+            let hangs = |other: &&Entry| OF_THESE.contains(&other.tag.as_str()) && other.needs.contains(&entry.id);
+            views.push(View { entry: entry.clone(), more: all.iter().filter(hangs).cloned().collect() });
+        }
+    }
+    views
 }
 
 /// A partitioned parent has no rows of its own, and a child's columns are not its own.

@@ -27,6 +27,7 @@ impl Item {
             kept: Listed::default(),
             same: 0,
             matched: None,
+            tables: Vec::new(),
             bytes: self.sealed.size,
             keeps: None,
             versions: Vec::new(),
@@ -104,6 +105,7 @@ impl Item {
                 }
             }
             Target::Postgres(restore) => restore.plan(&mut item),
+            Target::Tables(tables) => tables.plan(&mut item),
         }
         let shown = |text: &mut String| *text = without_run(work, &shown(work, text));
         shown(&mut item.place);

@@ -36,11 +36,13 @@ impl Item {
         let name = self.sealed.name.clone();
         let tables = Arc::new(AtomicU64::new(0));
         let total = match &self.target {
-            Target::Files { only: Some(only), .. } => only.bytes,
-            _ => self.sealed.size,
+            Target::Files { only: Some(only), .. } => Some(only.bytes),
+            Target::Tables(_) => None,
+            _ => Some(self.sealed.size),
         };
-        let _sampler = now_and_then(ctx, step, Some(name.as_str()), meter.clone(), tables, Some(total));
-        ctx.log(Level::Info, Some(name.as_str()), format!("putting back {}", size::display(total)));
+        let _sampler = now_and_then(ctx, step, Some(name.as_str()), meter.clone(), tables, total);
+        let what = total.map_or_else(|| "tables".to_owned(), size::display);
+        ctx.log(Level::Info, Some(name.as_str()), format!("putting back {what}"));
         let scratch = work.scratch.join(format!("restore-{name}"));
         let _ = fs::remove_dir_all(&scratch);
         place::private_dir(&scratch).map_err(|error| Failure::io(&scratch, &error))?;
@@ -59,6 +61,7 @@ impl Item {
                     ..RestoreReport::default()
                 }
             }
+            Target::Tables(tables) => tables.put_back(ctx).await?,
             _ => {
                 let (work, program, scratch, cancel) =
                     (work.clone(), program.to_path_buf(), scratch.clone(), ctx.cancel.clone());
@@ -72,6 +75,7 @@ impl Item {
         report.bytes += part.bytes;
         report.kept.extend(part.kept);
         report.matched.extend(part.matched);
+        report.tables.extend(part.tables);
         for warning in &part.warnings {
             ctx.log(Level::Warning, Some(name.as_str()), warning.clone());
         }
@@ -127,7 +131,9 @@ impl Item {
                 let kept = kept.map(|kept| format!("the database {}", kept.display()));
                 Ok(RestoreReport { bytes, kept: kept.into_iter().collect(), ..RestoreReport::default() })
             }
-            Target::Postgres(_) => Err(Failure::Said("a database cannot be put back on this thread".to_owned())),
+            Target::Postgres(_) | Target::Tables(_) => {
+                Err(Failure::Said("a database cannot be put back on this thread".to_owned()))
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use holdfast_model::{name::Name, request::RestoreCheckpoint, secret::Sent};
+use holdfast_model::{name::Name, request::RestoreCheckpoint, secret::Sent, table::TableMode};
 
 use super::super::super::{failure::Failure, vault::read};
 
@@ -13,6 +13,7 @@ Examples:
   holdfast checkpoint restore chk_0abc… --components database
   holdfast checkpoint restore chk_0abc… --dry-run
   holdfast checkpoint restore chk_0abc… --path 'uploads/2026/**' --path '*.svg'
+  holdfast checkpoint restore chk_0abc… --table public.orders
   holdfast checkpoint restore chk_0abc… --to staging
   holdfast checkpoint restore chk_0abc… --to copy --map uploads=/srv/copy/uploads --map database=shop_copy
   holdfast checkpoint restore chk_0abc… --components uploads --to-dir /tmp/uploads
@@ -22,6 +23,10 @@ Examples:
 It goes back to the environment that it was taken of, unless it is told otherwise. First a safety checkpoint of the
 present state is taken; a database that is replaced stays beside the new one under another name, and newer files are
 moved aside.
+
+With --table only those tables are put back, each in one transaction, while the application runs. The mode `insert`
+brings back rows that are missing and columns that are gone, and changes nothing else; `overwrite` also gives changed
+rows the values that they had; `replace` makes the table what it was, and rows that came since go.
 
 With --path only what matches is put back, and everything else stays. Patterns are read as those of `exclude` are.
 A place of --map that holds a password is better kept in a file: --map database=@FILE, or @- for stdin.";
@@ -39,6 +44,12 @@ pub struct RestoreArguments {
     /// Only what matches in components of files; may be given more than once
     #[arg(long = "path", value_name = "GLOB")]
     paths: Vec<String>,
+    /// Only this table of a PostgreSQL component, while the application runs; may be given more than once
+    #[arg(long = "table", value_name = "SCHEMA.TABLE")]
+    tables: Vec<String>,
+    /// How a table is put back: `insert` what is missing, `overwrite` changed rows too, or `replace` it whole
+    #[arg(long, value_name = "MODE", requires = "tables")]
+    mode: Option<TableMode>,
     /// Into another environment; one that does not exist is made with the places of --map
     #[arg(long, value_name = "ENV", alias = "target-app", group = "place")]
     to: Option<String>,
@@ -97,6 +108,8 @@ impl RestoreArguments {
             to_dir: self.to_dir.as_ref().map(absolute).transpose()?,
             to_url: self.url()?,
             replace_database: self.replace_database,
+            tables: self.tables.clone(),
+            mode: self.mode,
             privileged: self.privileged,
         })
     }

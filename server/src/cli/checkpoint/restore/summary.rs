@@ -30,6 +30,7 @@ pub fn chosen<'v>(view: &'v CheckpointView, request: &RestoreCheckpoint) -> Resu
         });
     }
     let wanted = |part: &&ComponentSize| match words.is_empty() {
+        true if !request.tables.is_empty() => part.kind == Kind::Postgres,
         true => request.paths.is_empty() || part.kind == Kind::Files,
         false => words.iter().any(|word| means(word, part)),
     };
@@ -111,6 +112,7 @@ impl Done<'_> {
         let mut next = Vec::new();
         for fact in facts {
             match fact.split_once(": ") {
+                Some(("table", what)) => lines.push(format!("  Table:       {}", plain(what))),
                 Some(("matched", what)) => lines.push(format!("  Matched:     {}", plain(what))),
                 Some(("kept", what)) => lines.push(format!("  Kept:        {}", plain(what))),
                 Some(("next", command)) => next.push(plain(command).into_owned()),
