@@ -6,6 +6,7 @@ use holdfast_model::{
     view::{CheckpointView, RunView},
 };
 use leptos::prelude::server;
+use serde::{Deserialize, Serialize};
 
 use super::door::{answer, backend, land_plain_form};
 use crate::{backend::Pair, error::AppError};
@@ -90,21 +91,35 @@ pub fn restore_word<'a>(checkpoint: &'a CheckpointView, to: Option<&'a str>) -> 
     }
 }
 
-/// Puts a checkpoint back, as it was planned. `confirm` must be its [`restore_word`]; `paths` are patterns, one a line.
+/// What of a checkpoint goes where: as much of a request as the page offers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RestoreChoice {
+    /// Names of components; all when empty.
+    pub components: Vec<String>,
+    /// Patterns of files.
+    pub paths: Vec<String>,
+    /// Tables, as `schema.table`.
+    pub tables: Vec<String>,
+    /// How tables are put back.
+    pub mode: Option<TableMode>,
+    /// Another environment; empty: where it came from.
+    pub to: String,
+    /// Whether a safety checkpoint is taken first.
+    pub backup: bool,
+}
+
+/// Puts a checkpoint back, as it was planned. `confirm` must be its [`restore_word`].
 #[server(name = Restore, prefix = "/ui", endpoint = "restore")]
 pub async fn restore(
     id: String,
     #[server(default)] confirm: String,
-    #[server(default)] components: Vec<String>,
-    #[server(default)] paths: Vec<String>,
-    #[server(default)] tables: Vec<String>,
-    #[server(default)] mode: Option<TableMode>,
-    #[server(default)] to: String,
-    #[server(default)] backup: bool,
+    #[server(default)] choice: RestoreChoice,
 ) -> Result<(), AppError> {
     let act = async {
         let backend = backend()?;
         let checkpoint = backend.checkpoint(&id).await?.checkpoint;
+        let RestoreChoice { components, paths, tables, mode, to, backup } = choice;
         let to = typed(&to);
         let word = restore_word(&checkpoint, to.as_deref());
         if confirm.trim() != word {

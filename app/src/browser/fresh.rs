@@ -13,7 +13,8 @@ pub async fn read_again(parts: &'static str) {
 }
 
 async fn replace(parts: &str) -> Result<(), JsValue> {
-    let request = Request::new_with_str(&window().location().pathname()?)?;
+    let place = window().location();
+    let request = Request::new_with_str(&(place.pathname()? + &place.search()?))?;
     request.headers().set("accept", "text/html")?;
     let response = fetch(&request).await?;
     if !response.ok() {

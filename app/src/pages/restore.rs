@@ -87,15 +87,15 @@ fn hidden(request: &RestoreCheckpoint) -> AnyView {
     let lists = request
         .components
         .iter()
-        .map(|name| field("components[]", name.clone()))
-        .chain(request.paths.iter().map(|path| field("paths[]", path.clone())))
-        .chain(request.tables.iter().map(|table| field("tables[]", table.clone())))
+        .map(|name| field("choice[components][]", name.clone()))
+        .chain(request.paths.iter().map(|path| field("choice[paths][]", path.clone())))
+        .chain(request.tables.iter().map(|table| field("choice[tables][]", table.clone())))
         .collect_view();
     view! {
         {lists}
-        {request.mode.map(|mode| field("mode", mode.as_str().to_owned()))}
-        {request.to.clone().map(|to| field("to", to))}
-        {request.backup.then(|| field("backup", "true".to_owned()))}
+        {request.mode.map(|mode| field("choice[mode]", mode.as_str().to_owned()))}
+        {request.to.clone().map(|to| field("choice[to]", to))}
+        {request.backup.then(|| field("choice[backup]", "true".to_owned()))}
     }
     .into_any()
 }

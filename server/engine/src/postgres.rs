@@ -40,7 +40,7 @@ pub use install::{PgInstall, installs};
 pub(crate) use load::load;
 pub use probe::{is_true, probe};
 pub use restore::{PgRestore, PgRestored, refuse_filled, validate_restore};
-pub use table::{TablePlan, TableRestored, TableWork, plan_table, sweep_staging};
+pub use table::{TablePlan, TableRestored, TableWork, carry_out as carry_out_tables, plan_table, sweep_staging};
 pub use target::{address_of, database_of, name_of, same_database};
 
 /// How long a table may be locked by others before a capture gives up, in seconds.

@@ -42,7 +42,8 @@ const SHOP: &str = "
     insert into app.plain values (1, 'x'), (1, 'x'), (2, null);
     insert into app.log select '2020-01-01'::date + i, 'l' from generate_series(1, 20) i;
 ";
-const STAGING: &str = "select string_agg(nspname, ' ' order by nspname) from pg_namespace where nspname like 'holdfast%'";
+const STAGING: &str =
+    "select string_agg(nspname, ' ' order by nspname) from pg_namespace where nspname like 'holdfast%'";
 const ALL: &str = "select md5(string_agg(o::text, '#' order by id)) from app.orders o";
 
 struct Shop {
@@ -240,7 +241,9 @@ async fn what_cannot_be_is_refused_and_what_fails_leaves_all_as_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn views_that_went_with_a_column_come_back_with_it() {
     let shop = Shop::open().await;
-    shop.server.sql("shop", "alter table app.notes drop column more cascade; delete from app.notes where id > 7;").await;
+    shop.server
+        .sql("shop", "alter table app.notes drop column more cascade; delete from app.notes where id > 7;")
+        .await;
     shop.server.sql("shop", "insert into app.notes values (99, 'later')").await;
     let warnings = shop.report("notes").await.warnings.join("; ");
     assert!(warnings.contains("column more is not there now") && warnings.contains("the view app.most"), "{warnings}");

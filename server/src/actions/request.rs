@@ -17,6 +17,8 @@ const NAME: usize = 120;
 const DESCRIPTION: usize = 4_000;
 /// Most tags, patterns and entries of the open map.
 const MANY: usize = 100;
+/// Most tables of one restore: each holds a connection to the database while they are put back.
+const TABLES: usize = 20;
 /// Longest pattern or value, in characters.
 const VALUE: usize = 1_000;
 
@@ -71,9 +73,9 @@ pub(super) fn check_restore(request: &RestoreCheckpoint) -> Result<(), ActionErr
     if request.to.as_deref().is_some_and(|to| to.trim().is_empty()) {
         faults.say("to", "is empty; name an environment, or leave it out");
     }
-    for (at, entries) in [("tables", &request.tables), ("paths", &request.paths)] {
-        if entries.len() > MANY {
-            faults.say(at, format!("has {} entries; at most {MANY} are taken", entries.len()));
+    for (at, entries, most) in [("tables", &request.tables, TABLES), ("paths", &request.paths, MANY)] {
+        if entries.len() > most {
+            faults.say(at, format!("has {} entries; at most {most} are taken", entries.len()));
         }
     }
     for (index, table) in request.tables.iter().enumerate() {

@@ -83,7 +83,7 @@ pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
                 <input type="hidden" name="backup" value="true" />
                 <input type="hidden" name="components" value=component.name.to_string() />
                 {tables}
-                <p class="buttons"><button>"Put the ticked tables back"</button></p>
+                <p class="buttons"><button>{format!("Put the ticked tables of {} back", component.name)}</button></p>
                 <p class="note">"As they were in the first checkpoint. Before anything is done you see what, and what was written since can stay."</p>
             </form>
         }

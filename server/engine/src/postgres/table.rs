@@ -11,6 +11,7 @@
 //! | `staging` | its rows as they were, in the live database, and how they compare |
 //! | `merge` | rows into the table that is there |
 //! | `rebuild` | the table made anew as it was |
+//! | `transaction` | one or several tables, locked together and put back |
 
 use holdfast_model::{
     event::Level,
@@ -38,14 +39,11 @@ mod merge;
 mod rebuild;
 mod staging;
 mod structure;
+mod transaction;
 
 use live::Live;
-use merge::try_alone;
 use staging::Staging;
 use structure::{MATERIALIZED, View};
-
-/// Seconds that a lock on the table is waited for.
-const PATIENCE: u32 = 10;
 
 /// Which table, out of which dump, into which database.
 #[derive(Clone)]
@@ -231,7 +229,7 @@ fn refuse(report: &mut TableReport, live: Option<&Live>, staging: &Staging) {
     for broken in report.broken.iter().filter(|broken| !broken.comes_back) {
         if broken.out {
             merge.push(format!(
-                "{} rows of the checkpoint refer to rows of {} that are not there now ({})",
+                "{} rows of the checkpoint refer to rows of {} that are not there now ({}); put that table back with it",
                 broken.rows, broken.to, broken.constraint
             ));
         } else {
@@ -275,18 +273,12 @@ fn refuse(report: &mut TableReport, live: Option<&Live>, staging: &Staging) {
 }
 
 impl TablePlan {
-    /// Puts the table back in one transaction; whatever fails leaves the live table as it was.
+    /// Puts the table back in a transaction of its own; see [`carry_out`].
     ///
     /// # Errors
-    /// [`PgError::Refused`] with what the report says of the mode, a lock that does not become free, and all that the
-    /// database says.
+    /// As [`carry_out`].
     pub async fn carry_out(self, mode: TableMode, ctx: &Context) -> Result<TableRestored, PgError> {
-        let outcome = match self.report.refused.get(&mode).filter(|_| self.live.is_some()) {
-            Some(why) => Err(PgError::Refused(why.join("; "))),
-            None => cancellable(ctx, self.put_back(mode)).await,
-        };
-        self.discard(ctx).await;
-        outcome
+        Ok(carry_out(vec![self], mode, ctx).await?.into_iter().next().unwrap_or_default())
     }
 
     /// Removes the staging schema.
@@ -295,34 +287,34 @@ impl TablePlan {
         self.grip.close().await;
     }
 
-    /// A session that ends, for whatever reason, before the commit has done nothing.
-    async fn put_back(&self, mode: TableMode) -> Result<TableRestored, PgError> {
-        let mut session = self.target.connect().await?;
-        session.run(format!("begin; set local lock_timeout = '{PATIENCE}s'"), "beginning the transaction").await?;
-        let mut restored = match &self.live {
-            Some(live) if mode != TableMode::Replace || self.report.structure.is_empty() => {
-                merge::merge(self, live, mode, &mut session).await?
-            }
-            live => rebuild::rebuild(self, live.as_ref(), &mut session).await?,
-        };
-        for View { entry, more } in &self.views {
-            let owner =
-                format!("alter view {} owner to {}", place(&entry.schema, &entry.name), identifier(&entry.owner));
-            try_alone(&mut session, &entry.sql, &mut restored).await?;
-            try_alone(&mut session, &owner, &mut restored).await?;
-            for entry in more {
-                try_alone(&mut session, &entry.sql, &mut restored).await?;
-            }
-        }
-        session.run("commit", "committing the table").await?;
-        session.close().await;
-        Ok(restored)
-    }
-
     /// Schema and name as SQL.
     fn place(&self) -> String {
         place(&self.report.schema, &self.report.name)
     }
+}
+
+/// Puts tables of one database back in one transaction, in their order, so that none refers to what another one has
+/// not yet; whatever fails leaves all of them as they were.
+///
+/// # Errors
+/// [`PgError::Refused`] with what a report says of the mode, a lock that does not become free, and all that the database
+/// says.
+pub async fn carry_out(plans: Vec<TablePlan>, mode: TableMode, ctx: &Context) -> Result<Vec<TableRestored>, PgError> {
+    let why: Vec<&str> = plans
+        .iter()
+        .filter(|plan| plan.live.is_some())
+        .filter_map(|plan| plan.report.refused.get(&mode))
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let outcome = match why.is_empty() {
+        true => cancellable(ctx, transaction::run(&plans, mode)).await,
+        false => Err(PgError::Refused(why.join("; "))),
+    };
+    for plan in plans {
+        plan.discard(ctx).await;
+    }
+    outcome
 }
 
 fn place(schema: &str, table: &str) -> String {

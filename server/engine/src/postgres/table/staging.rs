@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_model::table::TableReport;
+use holdfast_model::table::{TableName, TableReport};
 use holdfast_vault::Cancel;
 use tokio::sync::mpsc;
 
@@ -56,7 +56,9 @@ impl Staging {
     /// Nothing is there yet.
     pub(super) fn named(work: &TableWork) -> Self {
         let run = work.run.to_string();
-        let schema = format!("holdfast_{}", run.trim_start_matches("run_").to_lowercase());
+        let own = TableName { schema: work.schema.clone(), table: work.table.clone() };
+        let number = work.along.iter().position(|name| *name == own).unwrap_or_default();
+        let schema = format!("holdfast_{}_{number}", run.trim_start_matches("run_").to_lowercase());
         let place = place(&schema, "rows");
         Self { schema, place, columns: Vec::new(), key: Vec::new(), rows: 0 }
     }

@@ -1,4 +1,4 @@
-//! Single tables of a database: compared in a staging schema, then put back in one transaction each.
+//! Single tables of a database: compared in a staging schema, then put back in one transaction.
 //!
 //! The comparison is made twice: for the plan, and again when the table is put back, so that no staging schema stands in
 //! the database while the safety checkpoint is taken of it, and no late write is overlooked.
@@ -97,7 +97,7 @@ impl Tables {
             }
             item.tables.push(report.clone());
         }
-        item.does.push("each table is put back in one transaction; the application goes on running".to_owned());
+        item.does.push("all of it is done in one transaction; the application goes on running".to_owned());
         item.does.push(
             "to compare them, their rows are put into a schema of their own in the database, which goes again"
                 .to_owned(),
@@ -117,31 +117,39 @@ impl Tables {
         let lines = self.tables.iter().filter_map(|(work, report)| {
             let gone = if self.mode == TableMode::Replace { report.only_now } else { 0 };
             let changed = if self.mode == TableMode::Insert { 0 } else { report.changed };
-            (gone + changed > 0).then(|| {
-                format!(
-                    "`{component}`: {} of {} that came since, and the values of {changed} others; they would be kept nowhere",
-                    rows(gone),
-                    full(work)
-                )
-            })
+            let what = match (gone, changed) {
+                (0, 0) => return None,
+                (gone, 0) => format!("{} that came since", rows(gone)),
+                (0, changed) => format!("the newer values of {}", rows(changed)),
+                (gone, changed) => format!("{} that came since, and the newer values of {}", rows(gone), rows(changed)),
+            };
+            Some(format!("`{component}`: in {}, {what}", full(work)))
         });
         lines.collect()
     }
 
-    /// Puts one after the other back.
+    /// Compares them again and puts all of them back in one transaction.
     pub(super) async fn put_back(self, ctx: &Context) -> Result<RestoreReport, Failure> {
+        let failed = |error: PgError| match ctx.cancel.is_cancelled() {
+            true => Failure::Cancelled,
+            false => Failure::Said(error.to_string()),
+        };
+        let mut plans = Vec::new();
+        for (work, _) in &self.tables {
+            match postgres::plan_table(work, &self.tools, ctx).await {
+                Ok(plan) => plans.push(plan),
+                Err(error) => {
+                    for plan in plans {
+                        plan.discard(ctx).await;
+                    }
+                    return Err(failed(error));
+                }
+            }
+        }
+        let restored = postgres::carry_out_tables(plans, self.mode, ctx).await.map_err(failed)?;
         let mut report = RestoreReport::default();
-        for (work, _) in self.tables {
-            ctx.cancel.check()?;
-            let name = full(&work);
-            let done = report.tables.join("; ");
-            let failed = |error: PgError| match (ctx.cancel.is_cancelled(), done.is_empty()) {
-                (true, _) => Failure::Cancelled,
-                (false, true) => Failure::Said(format!("table {name}: {error}")),
-                (false, false) => Failure::Said(format!("table {name}: {error} (already put back: {done})")),
-            };
-            let planned = postgres::plan_table(&work, &self.tools, ctx).await.map_err(failed)?;
-            let done = planned.carry_out(self.mode, ctx).await.map_err(failed)?;
+        for ((work, _), done) in self.tables.iter().zip(restored) {
+            let name = full(work);
             let anew = if done.rebuilt { ", made anew as it was" } else { "" };
             report.tables.push(format!(
                 "{name}: {} came back, {} got the values that they had, {} went{anew}",

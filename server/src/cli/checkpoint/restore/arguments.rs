@@ -24,7 +24,7 @@ It goes back to the environment that it was taken of, unless it is told otherwis
 present state is taken; a database that is replaced stays beside the new one under another name, and newer files are
 moved aside.
 
-With --table only those tables are put back, each in one transaction, while the application runs. The mode `insert`
+With --table only those tables are put back, in one transaction, while the application runs. The mode `insert`
 brings back rows that are missing and columns that are gone, and changes nothing else; `overwrite` also gives changed
 rows the values that they had; `replace` makes the table what it was, and rows that came since go.
 
