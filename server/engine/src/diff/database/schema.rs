@@ -53,7 +53,7 @@ pub(crate) fn of_entries(first: &[Entry], second: &[Entry]) -> Vec<ObjectChange>
     between(&objects(first), &objects(second))
 }
 
-pub(crate) use columns::columns_of;
+pub(crate) use columns::{columns_of, type_of};
 
 /// What differs, by schema, name and kind.
 pub(super) fn compare(first: (&Input, &Dump), second: (&Input, &Dump)) -> Vec<ObjectChange> {

@@ -15,8 +15,8 @@ use super::{
 
 /// Entries that come before the rows.
 const BEFORE: [&str; 4] = ["SEQUENCE", "TABLE", "SEQUENCE OWNED BY", "DEFAULT"];
-/// Entries without which the table is the table all the same: roles may be missing.
-const ALONE: [&str; 3] = ["ACL", "COMMENT", "SECURITY LABEL"];
+/// Entries without which the table is the table all the same: roles and publications may be missing.
+const ALONE: [&str; 4] = ["ACL", "COMMENT", "SECURITY LABEL", "PUBLICATION TABLE"];
 
 /// Drops what is there and makes what was.
 pub(super) async fn rebuild(
@@ -27,13 +27,14 @@ pub(super) async fn rebuild(
     let here = plan.place();
     let mut restored = TableRestored { rebuilt: true, ..TableRestored::default() };
     session.run("set local check_function_bodies = off", "making the table").await?;
-    let mut referring = Vec::new();
+    let (mut referring, mut published) = (Vec::new(), Vec::new());
     if let Some(live) = live {
         session.run(format!("lock table {here} in access exclusive mode"), "locking the table").await?;
         restored.deleted =
             session.row(format!("select count(*)::text from only {here}"), "counting its rows").await?.number(0);
         let sql = format!(
-            "select conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid) from pg_constraint
+            "select conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid),
+                quote_literal(obj_description(oid, 'pg_constraint')) from pg_constraint
             where contype = 'f' and confrelid = {} and conrelid <> confrelid and conparentid = 0 order by conname",
             live.oid
         );
@@ -41,7 +42,9 @@ pub(super) async fn rebuild(
             let (table, name, definition) = (row.text(0), row.text(1), row.text(2));
             session.run(format!("alter table {table} drop constraint {name}"), "loosening foreign keys").await?;
             referring.push(format!("alter table {table} add constraint {name} {definition}"));
+            referring.extend(row.maybe(3).map(|text| format!("comment on constraint {name} on {table} is {text}")));
         }
+        published = publications(session, live, &here).await?;
         // Whatever else depends on it refuses this, by name.
         session.run(format!("drop table {here}"), "making way for the table").await?;
     }
@@ -64,6 +67,7 @@ pub(super) async fn rebuild(
         if entry.tag == "TABLE" || entry.tag == "SEQUENCE" && entry.sql.trim_start().starts_with("CREATE") {
             let owner = format!("alter {} {name} owner to {}", entry.tag.to_lowercase(), identifier(&entry.owner));
             try_alone(session, &owner, &mut restored).await?;
+            revoke_defaults(session, &name, &entry.tag.to_lowercase()).await?;
         }
     }
     let names: Vec<String> = plan.staging.columns.iter().map(|column| column.name.clone()).collect();
@@ -78,7 +82,8 @@ pub(super) async fn rebuild(
         )
     };
     session.run(insert, "putting rows back").await?;
-    for entry in plan.entries.iter().filter(|entry| !BEFORE.contains(&entry.tag.as_str())) {
+    let behind = |tag: &str| !BEFORE.contains(&tag) && (live.is_none() || tag != "PUBLICATION TABLE");
+    for entry in plan.entries.iter().filter(|entry| behind(&entry.tag)) {
         if ALONE.contains(&entry.tag.as_str()) {
             try_alone(session, &entry.sql, &mut restored).await?;
         } else {
@@ -87,6 +92,9 @@ pub(super) async fn rebuild(
     }
     for statement in referring {
         session.run(statement, "fastening foreign keys again").await?;
+    }
+    for statement in published {
+        try_alone(session, &statement, &mut restored).await?;
     }
     // The dump's own statements may have set a search path for the session.
     session.run("select pg_catalog.set_config('search_path', '', true)", "looking at the rows").await?;
@@ -104,4 +112,41 @@ pub(super) async fn rebuild(
     restored.inserted = after.now;
     session.run(format!("analyze {here}"), "looking at the rows").await?;
     Ok(restored)
+}
+
+/// Statements that make it a part of the publications again that it is a part of now.
+async fn publications(session: &mut Session, live: &Live, here: &str) -> Result<Vec<String>, PgError> {
+    let doing = "looking at its publications";
+    let version = session.row("select current_setting('server_version_num')", doing).await?.number::<u32>(0);
+    let only_some = match version {
+        150_000.. => {
+            "coalesce((select ' (' || string_agg(quote_ident(attname), ', ' order by k.at) || ')'
+                from unnest(r.prattrs) with ordinality k(n, at) join pg_attribute on attrelid = r.prrelid and attnum = k.n), '')
+            || coalesce(' where (' || pg_get_expr(r.prqual, r.prrelid) || ')', '')"
+        }
+        _ => "''",
+    };
+    let sql = format!(
+        "select quote_ident(pubname), {only_some} from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+        where r.prrelid = {} order by 1",
+        live.oid
+    );
+    let rows = session.rows(sql, doing).await?;
+    let add = |name: String, only_some: String| format!("alter publication {name} add table only {here}{only_some}");
+    Ok(rows.iter().map(|row| add(row.text(0), row.text(1))).collect())
+}
+
+/// What default privileges have given to others on something new, which was not there before.
+async fn revoke_defaults(session: &mut Session, name: &str, sort: &str) -> Result<(), PgError> {
+    let sql = format!(
+        "select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
+        from pg_class c cross join lateral aclexplode(c.relacl) a
+        where c.oid = to_regclass({}) and a.grantee <> c.relowner",
+        literal(name)
+    );
+    for row in session.rows(sql, "looking at its privileges").await? {
+        let revoke = format!("revoke all on {sort} {name} from {}", row.text(0));
+        session.run(revoke, "taking default privileges back").await?;
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The table's rows as they were, in a schema of their own in the live database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_model::table::{TableName, TableReport};
 use holdfast_vault::Cancel;
@@ -84,14 +84,18 @@ impl Staging {
         let sql = entries.iter().find(|entry| entry.tag == "TABLE").map_or("", |entry| entry.sql.as_str());
         let defined = schema::columns_of(sql)
             .ok_or_else(|| PgError::Refused(format!("the definition of {schema}.{table} cannot be read")))?;
+        let typed = match schema::type_of(sql) {
+            Some((schema, name)) => attributes(session, &place(&schema, &name)).await?,
+            None => BTreeMap::new(),
+        };
         let column = |name: &String| {
-            let (_, parts) = defined.iter().find(|(other, _)| other == name)?;
+            let part = |key: &str| defined.iter().find(|(other, _)| other == name)?.1.get(key).cloned();
             Some(Column {
                 name: name.clone(),
-                sort: parts.get("type")?.clone(),
-                collation: parts.get("collate").cloned(),
-                default: parts.get("default").cloned(),
-                not_null: parts.contains_key("not null"),
+                sort: typed.get(name).cloned().or_else(|| part("type"))?,
+                collation: part("collate"),
+                default: part("default"),
+                not_null: part("not null").is_some(),
             })
         };
         let columns: Option<Vec<Column>> = names.iter().map(column).collect();
@@ -197,6 +201,17 @@ pub(super) async fn sweep(session: &mut Session) -> Result<(), PgError> {
         }
     }
     Ok(())
+}
+
+/// The attributes of a composite type that is there, each with its type.
+async fn attributes(session: &mut Session, composite: &str) -> Result<BTreeMap<String, String>, PgError> {
+    let sql = format!(
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute
+        where attrelid = (select typrelid from pg_type where oid = to_regtype({})) and attnum > 0 and not attisdropped",
+        literal(composite)
+    );
+    let rows = session.rows(sql, "looking at the type that the table is of").await?;
+    Ok(rows.iter().map(|row| (row.text(0), row.text(1))).collect())
 }
 
 /// Columns as SQL, of `of` if it is named.

@@ -13,7 +13,8 @@ use super::super::{
 use crate::{context::Context, diff::database::schema};
 
 /// Entries that hang on a table.
-const OF_IT: [&str; 11] = [
+const OF_IT: [&str; 12] = [
+    "PUBLICATION TABLE",
     "SEQUENCE",
     "DEFAULT",
     "CONSTRAINT",
@@ -117,9 +118,11 @@ pub(super) async fn now(
     belonging(&contents.entries, schema, table)
 }
 
-/// What differs, as phrases, and the entries that are not there now as they were.
+/// What differs, as phrases, and the entries that are not there now as they were. In which publications it is belongs to
+/// them, and what there is of one table alone does not say it.
 pub(super) fn difference(now: &[Entry], then: &[Entry]) -> (Vec<String>, Vec<Entry>) {
-    let changes = schema::of_entries(now, then);
+    let then: Vec<Entry> = then.iter().filter(|entry| entry.tag != "PUBLICATION TABLE").cloned().collect();
+    let changes = schema::of_entries(now, &then);
     let phrase = |change: &holdfast_model::diff::ObjectChange| {
         let details =
             if change.details.is_empty() { String::new() } else { format!(": {}", change.details.join("; ")) };

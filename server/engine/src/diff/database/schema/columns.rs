@@ -39,6 +39,15 @@ pub(crate) fn columns_of(sql: &str) -> Option<Vec<(String, BTreeMap<String, Stri
     Some(table(sql)?.columns.into_iter().map(|column| (column.name, column.parts)).collect())
 }
 
+/// Schema and name of the composite type whose columns a table has; none if it has columns of its own.
+pub(crate) fn type_of(text: &str) -> Option<(String, String)> {
+    let tokens = sql::tokens(text)?;
+    let at = tokens.iter().position(|token| token.is("table"))?;
+    let (_, _, rest) = sql::qualified(&tokens[at + 1..])?;
+    let (schema, name, _) = rest.first().filter(|token| token.is("of")).and_then(|_| sql::qualified(&rest[1..]))?;
+    Some((schema, name))
+}
+
 /// Phrases for what differs; none if either cannot be taken apart.
 pub(super) fn of_tables(before: &str, after: &str) -> Option<Vec<String>> {
     let (one, other) = (table(before)?, table(after)?);
