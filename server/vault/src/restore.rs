@@ -5,6 +5,9 @@
 //! disk, before files that were written in parts get their times; then hard links, and at last the directories' own
 //! metadata, from the leaves up.
 //!
+//! What cannot go on, because the disk is full or somebody cancelled it, is undone: what it made goes, and what made way
+//! comes back.
+//!
 //! No path is ever resolved as a whole: each step is taken from an open directory and refuses links. So neither a link
 //! in the target nor an odd name in a tree leads out of the target.
 
@@ -14,6 +17,7 @@ mod metadata;
 mod plan;
 mod target;
 mod trash;
+mod undo;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,7 +86,8 @@ pub enum Wanted {
 pub enum Existing {
     /// The target must be absent or empty.
     Refuse,
-    /// Entries that equal the tree's stay, others make way into `trash`.
+    /// Entries that equal the tree's stay, others make way into `trash`. They come back from there when the restore ends
+    /// by an error; entries that stayed may have the tree's metadata then.
     Replace {
         /// Where they go, under their relative paths; made when first needed. Best on the target's file system.
         trash: PathBuf,
@@ -238,11 +243,13 @@ pub(crate) fn run(
         late: Mutex::default(),
         error: Mutex::default(),
     };
-    let mut plan = Plan::make(&job, tree)?;
-    content::write(&job, &mut plan)?;
-    content::settle(&job, &plan)?;
-    content::link(&job, &plan)?;
-    metadata::finish_dirs(&job, &mut plan)?;
+    let (mut plan, outcome) = Plan::make(&job, tree);
+    if let Err(error) = outcome.and_then(|()| carry_out(&job, &mut plan)) {
+        if let Some(trash) = job.trash {
+            undo::undo(&job.target, &plan, trash.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
+        return Err(error);
+    }
     let mut problems = job.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
     problems.sort_by(|a, b| a.path.cmp(&b.path));
     let mut withheld = job.withheld.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -256,4 +263,11 @@ pub(crate) fn run(
         problems,
         withheld,
     })
+}
+
+fn carry_out(job: &Job<'_>, plan: &mut Plan) -> Result<(), Error> {
+    content::write(job, plan)?;
+    content::settle(job, plan)?;
+    content::link(job, plan)?;
+    metadata::finish_dirs(job, plan)
 }

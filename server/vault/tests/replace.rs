@@ -1,5 +1,5 @@
 //! Restoring over what stands there: nothing is lost, nothing outside of the target is touched.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "support/lib.rs"]
 mod support;
@@ -7,7 +7,9 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use holdfast_vault::{Cancel, Error, Existing, Id, Meter, Node, RestoreOptions, Source};
 use support::*;
@@ -118,6 +120,108 @@ fn a_trash_on_another_file_system_gets_whole_copies() {
     // Only hard links become files of their own.
     let differences = rsync_differences(&copy, &trash.join("extra"), &["--no-H"]);
     assert_eq!(differences, "");
+}
+
+#[test]
+fn a_restore_that_is_cancelled_leaves_what_stood_there() {
+    let place = Place::new();
+    let source = place.path("source");
+    awkward(&source, false);
+    let vault = place.vault();
+    let (archived, _) = backup(&vault, &source);
+    let original = place.path("original");
+    vault.restore(&archived.tree, &original, RestoreOptions::faithful()).unwrap();
+    let at = |name: &str| source.join(name);
+    fs::write(at("a/b/compressible"), "overwritten").unwrap();
+    fs::remove_file(at("a/b/random")).unwrap();
+    fs::create_dir_all(at("new dir/deep")).unwrap();
+    fs::write(at("new dir/deep/newer"), "newer").unwrap();
+    fs::remove_dir_all(at("a/b/c")).unwrap();
+    fs::write(at("a/b/c"), "a file where a directory was").unwrap();
+    fs::remove_file(at("link")).unwrap();
+    fs::create_dir(at("link")).unwrap();
+    let before = place.path("before");
+    run("cp", &["-a".as_ref(), source.as_os_str(), before.as_os_str()]);
+
+    let trash = place.path("trash");
+    let mut cancelled = 0;
+    loop {
+        // At every look at what stands there, one after the other.
+        let (cancel, looks, number) = (Cancel::new(), AtomicUsize::new(0), cancelled);
+        let stop = cancel.clone();
+        let options = replace(&trash, move |_, _| {
+            if looks.fetch_add(1, Ordering::Relaxed) == number {
+                stop.cancel();
+            }
+            false
+        });
+        match vault.restore(&archived.tree, &source, RestoreOptions { cancel, ..options }) {
+            Ok(_) => break,
+            Err(Error::Cancelled) => cancelled += 1,
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(rsync_differences(&before, &source, &["--omit-dir-times"]), "", "cancelled at look {number}");
+        assert!(!trash.exists(), "something was left in the trash at look {number}");
+    }
+    assert!(cancelled > 20, "{cancelled}");
+    assert_eq!(
+        rsync_differences(&original, &source, &["--exclude=/./"]).lines().find(|line| !line.ends_with(" ./")),
+        None
+    );
+}
+
+#[test]
+fn a_full_disk_leaves_what_stood_there() {
+    let place = Place::new();
+    let (source, small) = (place.path("source"), place.path("small"));
+    for number in 0..8 {
+        fs::create_dir_all(source.join(format!("dir {number}"))).unwrap();
+        fs::write(source.join(format!("dir {number}/file")), random(1 << 20)).unwrap();
+    }
+    let vault = place.vault();
+    let (archived, _) = backup(&vault, &source);
+    fs::create_dir(&small).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(&small).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        println!("SKIPPED: no tmpfs can be mounted here");
+        return;
+    }
+    let _unmount = Unmount(&small);
+    let target = small.join("target");
+    for number in 2..10 {
+        fs::create_dir_all(target.join(format!("dir {number}"))).unwrap();
+        fs::write(target.join(format!("dir {number}/file")), format!("as it was {number}")).unwrap();
+    }
+    fs::write(target.join("dir 0"), "a file where a directory belongs").unwrap();
+    let before = place.path("before");
+    run("cp", &["-a".as_ref(), target.as_os_str(), before.as_os_str()]);
+    let mut filler = fs::File::create(small.join("filler")).unwrap();
+    let mut filled = 0;
+    while std::io::Write::write_all(&mut filler, &[1; 64 << 10]).is_ok() {
+        filled += 64 << 10;
+    }
+    let mut full = 0;
+    loop {
+        match vault.restore(&archived.tree, &target, replace(&small.join("trash"), |_, _| false)) {
+            Ok(restored) => break assert_eq!((restored.problems, restored.files), (vec![], 16)),
+            Err(Error::NoSpace { .. }) => full += 1,
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(rsync_differences(&before, &target, &["--omit-dir-times"]), "", "full for the {full}. time");
+        assert!(!small.join("trash").exists(), "something was left in the trash");
+        filled -= 300 << 10;
+        filler.set_len(filled).unwrap();
+    }
+    assert!(full > 10, "{full}");
+    assert_eq!(rsync_differences(&source, &target, &["--omit-dir-times"]), "");
+}
+
+struct Unmount<'a>(&'a Path);
+
+impl Drop for Unmount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
 }
 
 #[test]

@@ -282,16 +282,20 @@ fn write_all(file: BorrowedFd<'_>, mut offset: u64, mut bytes: &[u8]) -> Result<
 }
 
 /// Makes the further names of files that share an inode.
-pub(super) fn link(job: &Job<'_>, plan: &Plan) -> Result<(), Error> {
-    for link in &plan.links {
+pub(super) fn link(job: &Job<'_>, plan: &mut Plan) -> Result<(), Error> {
+    let Plan { dirs, links, made, .. } = plan;
+    for link in links {
         job.check()?;
-        let path = plan.dirs[link.dir].path.join(&link.name);
-        let linked = job.target.dir(&plan.dirs[link.to.0].path).and_then(|from| {
-            let to = job.target.dir(&plan.dirs[link.dir].path)?;
+        let path = dirs[link.dir].path.join(&link.name);
+        let linked = job.target.dir(&dirs[link.to.0].path).and_then(|from| {
+            let to = job.target.dir(&dirs[link.dir].path)?;
             rustix::fs::linkat(&from, &link.to.1, &to, &link.name, AtFlags::empty())
         });
         match linked {
-            Ok(()) => job.done(1),
+            Ok(()) => {
+                made.push((link.dir, link.name.clone()));
+                job.done(1);
+            }
             Err(error) => job.entry_failed(&path, "hard link", error)?,
         }
     }

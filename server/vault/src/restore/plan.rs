@@ -24,6 +24,8 @@ pub(super) struct Plan {
     pub dirs: Vec<PlannedDir>,
     pub files: Vec<PlannedFile>,
     pub links: Vec<PlannedLink>,
+    /// What has been made beside files and directories: number of the directory, and name.
+    pub made: Vec<(usize, OsString)>,
     leaders: HashMap<(u64, u64), Leader>,
 }
 
@@ -70,14 +72,18 @@ struct Task {
 }
 
 impl Plan {
-    pub(super) fn make(job: &Job<'_>, tree: &TreeId) -> Result<Plan, Error> {
+    /// As far as it came, and what stopped it.
+    pub(super) fn make(job: &Job<'_>, tree: &TreeId) -> (Plan, Result<(), Error>) {
         let existed = job.trash.is_some();
         let plan = Plan { dirs: vec![PlannedDir { path: PathBuf::new(), node: None, existed }], ..Plan::default() };
-        let root = job.target.dir(Path::new("")).map_err(|error| Error::io(&job.target.path, error))?;
+        let root = match job.target.dir(Path::new("")) {
+            Ok(root) => root,
+            Err(error) => return (plan, Err(Error::io(&job.target.path, error))),
+        };
         let first = Task { number: 0, path: PathBuf::new(), fd: Arc::new(root), tree: *tree, existed };
         let queue = Queue::new(job.threads(), first);
         let plan = Mutex::new(plan);
-        job.on_all_threads(|| {
+        let outcome = job.on_all_threads(|| {
             while let Some(task) = queue.pop() {
                 if let Err(error) = job.check().and_then(|()| Planner { job, plan: &plan, task }.list(&queue)) {
                     queue.end();
@@ -85,8 +91,8 @@ impl Plan {
                 }
             }
             Ok(())
-        })?;
-        Ok(plan.into_inner().unwrap_or_else(PoisonError::into_inner))
+        });
+        (plan.into_inner().unwrap_or_else(PoisonError::into_inner), outcome)
     }
 }
 
@@ -223,6 +229,9 @@ impl Planner<'_> {
         };
         if let Err(error) = made {
             return self.job.entry_failed(path, node.kind.word(), error);
+        }
+        if !matches!(existed, Existed::Same(_)) {
+            self.lock().made.push((self.task.number, node.name.clone()));
         }
         metadata::set_special(self.job, fd.as_fd(), path, node)?;
         self.job.done(1);

@@ -22,7 +22,8 @@ pub(super) struct Trash {
     /// The trash's own path in the target, if it lies there: it is not trashed itself.
     pub inside: Option<PathBuf>,
     made: bool,
-    moved: Vec<PathBuf>,
+    /// What was moved: its path in the target, and where it is now.
+    moved: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Trash {
@@ -50,20 +51,37 @@ impl Trash {
     }
 
     /// The relative paths of all that was moved, sorted.
-    pub(super) fn into_moved(mut self) -> Vec<PathBuf> {
-        self.moved.sort();
-        self.moved
+    pub(super) fn into_moved(self) -> Vec<PathBuf> {
+        let mut moved: Vec<PathBuf> = self.moved.into_iter().map(|(path, _)| path).collect();
+        moved.sort();
+        moved
+    }
+
+    /// Moves everything back to where it stood, the last first. Where something stands now, or on another file system,
+    /// it stays here.
+    pub(super) fn give_back(self, target: &Target) {
+        for (path, place) in self.moved.iter().rev() {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+            let back = target.dir(parent).and_then(|dir| rename_to_free(CWD, place.as_os_str(), dir.as_fd(), name));
+            if let Err(error) = back {
+                tracing::warn!(path = %path.display(), kept = %place.display(), %error, "it could not go back");
+                continue;
+            }
+            // Directories that were made for it, and that hold nothing else.
+            let above = place.ancestors().skip(1).take_while(|dir| dir.starts_with(&self.root));
+            for dir in above {
+                if fs::remove_dir(dir).is_err() {
+                    break;
+                }
+            }
+        }
     }
 
     /// Moves the entry `name` of `dir`, whose path in the target is `path`.
     pub(super) fn take(&mut self, dir: BorrowedFd<'_>, path: &Path, name: &OsStr) -> Result<(), Error> {
         let place = self.place(path)?;
-        match rustix::fs::renameat_with(dir, name, CWD, &place, RenameFlags::NOREPLACE) {
+        match rename_to_free(dir, name, CWD, place.as_os_str()) {
             Ok(()) => {}
-            // The name is free: place() looked. Some file systems know no such flag.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                rustix::fs::renameat(dir, name, CWD, &place).map_err(|error| Error::io(&place, error))?;
-            }
             Err(Errno::XDEV) => {
                 copy(dir, name, &place).map_err(|error| Error::io(&place, error))?;
                 if let Some(parent) = place.parent() {
@@ -73,7 +91,7 @@ impl Trash {
             }
             Err(error) => return Err(Error::io(path, error)),
         }
-        self.moved.push(path.to_owned());
+        self.moved.push((path.to_owned(), place));
         Ok(())
     }
 
@@ -98,6 +116,19 @@ impl Trash {
             place = other.into();
         }
         Ok(place)
+    }
+}
+
+/// Renames to a name that is free.
+fn rename_to_free(from: BorrowedFd<'_>, name: &OsStr, to: BorrowedFd<'_>, free: &OsStr) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(from, name, to, free, RenameFlags::NOREPLACE) {
+        // Some file systems know no such flag.
+        Err(Errno::INVAL | Errno::NOSYS) => match rustix::fs::statat(to, free, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => rustix::fs::renameat(from, name, to, free),
+            Ok(_) => Err(Errno::EXIST),
+            Err(error) => Err(error),
+        },
+        outcome => outcome,
     }
 }
 

@@ -35,6 +35,8 @@ fn harmed(site: &Site, call: &str, number: usize, harm: &str) -> bool {
     } else if harm.contains("ENOSPC") && call == "pwrite64" {
         let said = end.refused.unwrap();
         assert!(said.contains("no space"), "{about}: {said}");
+        let left = fs::read_dir(site.room.path().join("target")).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "{about}: something of it was left");
     }
     // The vault knows nothing of it, and the next restore makes it right.
     site.work(Work::Restore).unwrap_or_else(|error| panic!("{about}: the next run: {error}"));
