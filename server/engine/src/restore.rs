@@ -288,7 +288,7 @@ impl Validated {
                 Step::Files | Step::Databases | Step::Config => {
                     let (now, later) = items.into_iter().partition(|item| step.takes(item.kind()));
                     items = later;
-                    put_all_back(now, &work, &git, step.name(), ctx, &mut report).await
+                    put_all_back(now, &git, step.name(), &mut way, &mut report).await
                 }
                 Step::Place => {
                     let work = work.clone();
@@ -301,7 +301,7 @@ impl Validated {
                 }
                 Step::Health => application::look(definition, &work.scratch, ctx).await,
             };
-            way.end(step, outcome).await?;
+            way.end(step, outcome, &report.kept).await?;
         }
         report.next = next(&work, &report);
         for line in report.kept.iter_mut().chain(&mut report.warnings) {
@@ -321,20 +321,20 @@ async fn command(command: Option<&Vec<String>>, work: &RestoreWork, ctx: &Contex
 
 async fn put_all_back(
     items: Vec<Item>,
-    work: &RestoreWork,
     git: &std::path::Path,
     step: &str,
-    ctx: &Context,
+    way: &mut Way<'_>,
     report: &mut RestoreReport,
 ) -> Result<String, Failure> {
-    let (files, bytes) = (report.files, report.bytes);
+    let (files, bytes, work) = (report.files, report.bytes, way.work);
     destination::begin(work)?;
     for item in items {
-        let name = item.name().to_string();
-        item.put_back(work, git, step, ctx, report).await.map_err(|failure| match failure {
+        let name = item.name().clone();
+        item.put_back(work, git, step, way.ctx, report).await.map_err(|failure| match failure {
             Failure::Said(message) => Failure::Said(format!("component `{name}`: {message}")),
             other => other,
         })?;
+        way.put_back.push(name);
     }
     let written = size::display(report.bytes - bytes);
     Ok(match report.files - files {

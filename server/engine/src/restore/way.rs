@@ -1,6 +1,9 @@
 //! Where a restore stands, so that a failure can say it and start the application again.
 
-use holdfast_model::event::StepState;
+use holdfast_model::{
+    event::{Level, StepState},
+    name::Name,
+};
 use holdfast_vault::Cancel;
 
 use super::{RestoreError, RestoreWork, application, destination, step::Step};
@@ -11,15 +14,18 @@ pub(super) struct Way<'a> {
     pub work: &'a RestoreWork,
     /// Whether the application was stopped and not started again.
     pub stopped: bool,
+    /// What of the step that runs has been put back.
+    pub put_back: Vec<Name>,
     done: Vec<&'static str>,
 }
 
 impl<'a> Way<'a> {
     pub(super) const fn new(ctx: &'a Context, work: &'a RestoreWork) -> Self {
-        Self { ctx, work, stopped: false, done: Vec::new() }
+        Self { ctx, work, stopped: false, put_back: Vec::new(), done: Vec::new() }
     }
 
-    pub(super) fn begin(&self, step: Step) {
+    pub(super) fn begin(&mut self, step: Step) {
+        self.put_back.clear();
         self.ctx.step(step.name(), step.title(), StepState::Started, None, None);
     }
 
@@ -27,7 +33,13 @@ impl<'a> Way<'a> {
         self.ctx.step(step.name(), step.title(), StepState::Skipped, None, Some(why));
     }
 
-    pub(super) async fn end(&mut self, step: Step, outcome: Result<String, Failure>) -> Result<(), RestoreError> {
+    /// Tells how a step ended. After one that failed, what was `kept` of the state before is told as well.
+    pub(super) async fn end(
+        &mut self,
+        step: Step,
+        outcome: Result<String, Failure>,
+        kept: &[String],
+    ) -> Result<(), RestoreError> {
         let cancelled = self.ctx.cancel.is_cancelled();
         let message = match outcome {
             Ok(detail) if !cancelled || step == Step::Health => {
@@ -37,15 +49,21 @@ impl<'a> Way<'a> {
                 return Ok(());
             }
             Ok(_) => {
+                self.put_back.clear();
                 self.done.push(step.title());
                 "cancelled after this step".to_owned()
             }
             Err(failure) => destination::shown(self.work, &failure.to_string()),
         };
         self.ctx.step(step.name(), step.title(), StepState::Failed, None, Some(message.clone()));
+        for kept in kept {
+            self.ctx.log(Level::Info, None, format!("kept: {}", destination::shown(self.work, kept)));
+        }
         let mut state = self.state();
         if self.stopped {
             state.push_str(&self.start_again().await);
+        } else if step == Step::Start {
+            state.push_str("; the application may not be running: start it by hand, or run the restore again");
         }
         state.push_str(". It can be run again");
         if cancelled {
@@ -58,9 +76,11 @@ impl<'a> Way<'a> {
         if destination::abandon(self.work) {
             return "Nothing was left of what had been written".to_owned();
         }
-        match self.done.as_slice() {
+        let steps = self.done.iter().map(|title| title.to_lowercase());
+        let done: Vec<String> = steps.chain(self.put_back.iter().map(|name| format!("`{name}` put back"))).collect();
+        match done.as_slice() {
             [] => "Nothing was put back".to_owned(),
-            done => format!("Done so far: {}", done.join(", ").to_lowercase()),
+            done => format!("Done so far: {}", done.join(", ")),
         }
     }
 

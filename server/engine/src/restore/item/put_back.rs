@@ -2,12 +2,12 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
 };
 
 use holdfast_model::{event::Level, size};
-use holdfast_vault::Meter;
+use holdfast_vault::{Error, Meter};
 
 use super::{
     super::{RestoreReport, RestoreWork},
@@ -63,10 +63,12 @@ impl Item {
             }
             Target::Tables(tables) => tables.put_back(ctx).await?,
             _ => {
-                let (work, program, scratch, cancel) =
-                    (work.clone(), program.to_path_buf(), scratch.clone(), ctx.cancel.clone());
-                let turn = Turn { work, program, scratch, cancel, meter };
-                blocking(move || self.put_back_now(&turn)).await?
+                let (work, program, cancel) = (work.clone(), program.to_path_buf(), ctx.cancel.clone());
+                let turn = Turn { work, program, scratch: scratch.clone(), cancel, meter };
+                blocking(move || self.put_back_now(&turn)).await.map_err(|failure| {
+                    let _ = fs::remove_dir_all(&scratch);
+                    with_what_made_way(failure, &base, name.as_str())
+                })?
             }
         };
         let _ = fs::remove_dir_all(&scratch);
@@ -138,11 +140,33 @@ impl Item {
     }
 }
 
+/// What made way and is not back in its place is named, and nobody else looks into it.
+fn with_what_made_way(failure: Failure, base: &Option<PathBuf>, name: &str) -> Failure {
+    let failure = match failure {
+        Failure::Vault(Error::NoSpace { place }) => {
+            Failure::Said(format!("no space is left on the file system of {place}; free some"))
+        }
+        other => other,
+    };
+    let Some(folder) = base else { return failure };
+    if fs::remove_dir(folder).is_ok() || !folder.exists() {
+        return failure;
+    }
+    close_trash(base);
+    let own = folder.join(name);
+    match failure {
+        Failure::Said(why) if own.exists() => {
+            Failure::Said(format!("{why}; what had made way for it lies in {}", own.display()))
+        }
+        other => other,
+    }
+}
+
 /// What a thread that puts something back is given.
 struct Turn {
     work: RestoreWork,
-    program: std::path::PathBuf,
-    scratch: std::path::PathBuf,
+    program: PathBuf,
+    scratch: PathBuf,
     cancel: holdfast_vault::Cancel,
     meter: Meter,
 }
