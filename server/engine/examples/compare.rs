@@ -2,8 +2,11 @@
 //! DIR, compares them with Holdfast and then with stock restic on the same vault, and prints the times of both.
 #![allow(clippy::print_stdout)]
 
+#[path = "../tests/support/sealing.rs"]
+#[allow(clippy::unwrap_used)]
+mod sealing;
+
 use std::{
-    collections::BTreeMap,
     fs,
     io::Write as _,
     path::Path,
@@ -16,14 +19,13 @@ use holdfast_engine::{Context, DiffLimits, DiffWork, End, Events, FingerprintKey
 use holdfast_model::{
     diff::{Changes, FileBody},
     event::EventBody,
-    id::{CheckpointId, EnvironmentId, RunId},
-    manifest::{FORMAT, Facts, Manifest, ManifestComponent},
-    state::{Kind, Trigger},
+    manifest::{Facts, ManifestComponent},
+    state::Kind,
 };
 use holdfast_vault::{
-    Archived, Cancel, LocalBackend, Meter, Node, Password, SnapshotDraft, SnapshotId, Source, TreeId, Vault,
-    VaultOptions,
+    Archived, Cancel, LocalBackend, Meter, Node, Password, SnapshotId, Source, TreeId, Vault, VaultOptions,
 };
+use sealing::{manifest, seal};
 use time::OffsetDateTime;
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
@@ -62,15 +64,15 @@ async fn main() -> Fallible<()> {
         fs::OpenOptions::new().append(true).open(path)?.write_all(b"one more line\n")?;
     }
     fs::write(source.join("main.rs"), code.repeat(1000) + "fn end() {}\n")?;
-    let second = take(&vault, &source, Some(first.0))?;
+    let second = take(&vault, &source, Some(first.0.root))?;
 
     let begun = Instant::now();
     let vault = Vault::open(Arc::new(LocalBackend::open(dir.join("vault"))?), &password, VaultOptions::default())?;
     println!("{files} files, {changed} changed; opening the vault {}", milliseconds(begun.elapsed()));
-    let end = |tree: TreeId| -> Fallible<End> { Ok(End { vault: vault.clone(), root: tree, manifest: manifest()? }) };
+    let end = |end: End| End { vault: vault.clone(), ..end };
     let work = DiffWork {
-        first: end(first.0)?,
-        second: end(second.0)?,
+        first: end(first.0),
+        second: end(second.0),
         key: FingerprintKey::new(zeroize::Zeroizing::new([0; 32])),
         rows: false,
         limits: DiffLimits::default(),
@@ -119,28 +121,11 @@ fn place(source: &Path, file: usize) -> std::path::PathBuf {
     source.join(format!("{:02}/{:02}/file-{file}.txt", file / 10_000, file / 100 % 100))
 }
 
-fn take(vault: &Vault, source: &Path, parent: Option<TreeId>) -> Fallible<(TreeId, SnapshotId)> {
+fn take(vault: &Vault, source: &Path, parent: Option<TreeId>) -> Fallible<(End, SnapshotId)> {
     let writer = vault.writer(Cancel::new())?;
     let parent = parent.map(|root| vault.find(&root, Path::new("files/up"))).transpose()?.and_then(|node| node.subtree);
     let all = Source { root: source.to_path_buf(), filter: Arc::new(|_, _| true), parent };
     let Archived { node, .. } = writer.archive(&all, &Meter::new())?;
-    let now = OffsetDateTime::now_utc();
-    let files = writer.put_tree(vec![node.with_name("up")])?;
-    let tree = writer.put_tree(vec![Node::dir("files", files, now)])?;
-    let sealed = writer.seal(SnapshotDraft {
-        tree,
-        time: now,
-        paths: vec!["/figures".into()],
-        tags: Vec::new(),
-        parent: None,
-        hostname: "host".into(),
-        username: "test".into(),
-        program_version: "holdfast".into(),
-    })?;
-    Ok((tree, sealed.snapshot))
-}
-
-fn manifest() -> Fallible<Manifest> {
     let now = OffsetDateTime::now_utc();
     let component = ManifestComponent {
         name: "up".parse()?,
@@ -156,30 +141,10 @@ fn manifest() -> Fallible<Manifest> {
         skipped: Vec::new(),
         not_covered: Vec::new(),
     };
-    Ok(Manifest {
-        format: FORMAT,
-        holdfast: "figures".into(),
-        tools: BTreeMap::new(),
-        checkpoint: CheckpointId::from_parts(1, 1),
-        run: RunId::from_parts(1, 1),
-        attempt: 1,
-        name: None,
-        description: None,
-        tags: Vec::new(),
-        project: "figures".parse()?,
-        environment: "figures".parse()?,
-        environment_id: EnvironmentId::from_parts(1, 1),
-        created_at: now,
-        created_by: "figures".into(),
-        trigger: Trigger::Manual,
-        metadata: BTreeMap::new(),
-        skew_ms: 0,
-        total: 0,
-        stored: 0,
-        components: vec![component],
-        left_out: Vec::new(),
-        previous: None,
-    })
+    let files = writer.put_tree(vec![node.with_name("up")])?;
+    let (manifest, root, sealed) =
+        seal(writer, manifest(now, vec![component]), |_, _| vec![Node::dir("files", files, now)]);
+    Ok((End { vault: vault.clone(), root, manifest }, sealed.snapshot))
 }
 
 /// What this process has used of all processors, in steps of a hundredth of a second.

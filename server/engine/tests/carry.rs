@@ -21,6 +21,7 @@ use holdfast_engine::{ExportWork, Form, ImportError, ImportWork, Imported, Incom
 use holdfast_model::{definition::Definition, drill::DrillReport, state::Proof};
 use holdfast_vault::Cancel;
 use serde_json::{Value, json};
+use support::sealing;
 
 async fn out(bench: &Bench, checkpoint: &Checkpoint, plain_sql: bool, form: Form) -> Vec<u8> {
     let work = ExportWork {

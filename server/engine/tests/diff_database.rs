@@ -3,12 +3,18 @@
 
 #[path = "support/compared.rs"]
 mod compared;
+#[path = "support/rows.rs"]
+mod rows;
 #[path = "support/postgres.rs"]
 mod support;
+#[path = "support/told.rs"]
+mod told;
 
-use compared::{Compared, mirrored, rows, schema, tables};
+use compared::Compared;
 use holdfast_model::diff::DatabaseChanges;
-use support::{Bench, Checkpoint, Server, awkward};
+use rows::rows;
+use support::{Bench, Checkpoint, Server, awkward, file};
+use told::{mirrored, schema, tables};
 
 struct Shop {
     server: Server,
@@ -32,7 +38,7 @@ impl Shop {
         let after = self.sealed().await;
         let compared = Compared::new(&self.bench, before, &after).await;
         let changes = compared.changes().await;
-        let turned = Compared::new(&self.bench, before, &after).await.turned().changes().await;
+        let turned = Compared::new(&self.bench, &after, before).await.changes().await;
         let blank = |mut changes: DatabaseChanges| {
             changes.schema.iter_mut().for_each(|object| object.details.clear());
             changes
@@ -359,37 +365,9 @@ async fn an_archive_that_cannot_be_read_is_never_equal() {
     // The same dump, as a pg_dump of the future would mark it.
     let mut bytes = shop.bench.read(&after, "dump.pgc").await;
     bytes[6] = 99;
-    after.dir = replaced(&shop.bench, &after, "dump.pgc", bytes).await;
+    after.dir = shop.bench.replaced(&after, move |writer| file(writer, "dump.pgc", &bytes)).await;
     let changes = Compared::new(&shop.bench, &before, &after).await.changes().await;
     let why = "unreadable: its archive has format 1.99, which this version cannot read";
     assert_eq!(tables(&changes), [format!("public.same 1→1 {why}"), format!("public.t 1→1 {why}")]);
     assert!(schema(&changes).iter().any(|line| line.starts_with("~ table public.same")), "{:?}", schema(&changes));
-}
-
-async fn replaced(bench: &Bench, of: &Checkpoint, name: &str, bytes: Vec<u8>) -> holdfast_vault::TreeId {
-    let (vault, mut nodes, name, instant) =
-        (bench.vault.clone(), of.nodes.clone(), name.to_owned(), of.component.instant);
-    tokio::task::spawn_blocking(move || {
-        let writer = vault.writer(holdfast_vault::Cancel::new()).unwrap();
-        let mut stream = writer.stream(holdfast_vault::Chunking::Dump, &holdfast_vault::Meter::new());
-        std::io::Write::write_all(&mut stream, &bytes).unwrap();
-        let streamed = stream.finish().unwrap();
-        nodes.retain(|node| node.name.to_str() != Some(&name));
-        nodes.push(holdfast_vault::Node::file(&name, streamed.content, streamed.bytes, instant));
-        let tree = writer.put_tree(nodes).unwrap();
-        let draft = holdfast_vault::SnapshotDraft {
-            tree,
-            time: instant,
-            paths: vec!["/".into()],
-            tags: vec![],
-            parent: None,
-            hostname: "test".into(),
-            username: "test".into(),
-            program_version: "test".into(),
-        };
-        writer.seal(draft).unwrap();
-        tree
-    })
-    .await
-    .unwrap()
 }

@@ -9,7 +9,7 @@ use std::{io, process::Command};
 use holdfast_engine::postgres::archive::{self, Index, Sink};
 use holdfast_engine::{ToolSettings, Tools};
 use holdfast_model::state::Proof;
-use support::{Bench, Checkpoint, Server, assert_failed, assert_proven, awkward, bin};
+use support::{Bench, Checkpoint, Server, assert_failed, assert_proven, awkward, bin, file};
 
 /// The sealed copy as it would be, had it lost something: the manifest of the one, the data of the other.
 async fn tampered(server: &Server, bench: &Bench, sealed: &Checkpoint, name: &str, sql: &str) -> Checkpoint {
@@ -57,34 +57,8 @@ async fn every_loss_is_noticed() {
     let last = dump.content.len() - 1;
     let cut = dump.content[..last].to_vec();
     let node = holdfast_vault::Node::file("dump.pgc", cut, dump.size, sealed.component.instant);
-    short.dir = replaced(&bench, &sealed, node).await;
+    short.dir = bench.replaced(&sealed, move |_| node).await;
     assert_failed(&bench.drill(&short, &[]).await, "archive");
-}
-
-async fn replaced(bench: &Bench, sealed: &Checkpoint, node: holdfast_vault::Node) -> holdfast_vault::TreeId {
-    let mut nodes = sealed.nodes.clone();
-    nodes.retain(|other| other.name != node.name);
-    nodes.push(node);
-    let vault = bench.vault.clone();
-    let instant = sealed.component.instant;
-    tokio::task::spawn_blocking(move || {
-        let writer = vault.writer(holdfast_vault::Cancel::new()).unwrap();
-        let tree = writer.put_tree(nodes).unwrap();
-        let draft = holdfast_vault::SnapshotDraft {
-            tree,
-            time: instant,
-            paths: vec!["/".into()],
-            tags: vec![],
-            parent: None,
-            hostname: "test".into(),
-            username: "test".into(),
-            program_version: "test".into(),
-        };
-        writer.seal(draft).unwrap();
-        tree
-    })
-    .await
-    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,32 +184,7 @@ async fn a_missing_extension_is_a_gap_and_not_a_failure() {
     // The same archive, but its extension is one that no host has: same length, so that only the name differs.
     let dump = bench.read(&sealed, "dump.pgc").await;
     let renamed = replace(&dump, b"hstore", b"hstorx");
-    let vault = bench.vault.clone();
-    let node = tokio::task::spawn_blocking(move || {
-        use std::io::Write;
-        let writer = vault.writer(holdfast_vault::Cancel::new()).unwrap();
-        let mut stream = writer.stream(holdfast_vault::Chunking::Dump, &holdfast_vault::Meter::new());
-        stream.write_all(&renamed).unwrap();
-        let streamed = stream.finish().unwrap();
-        let time = time::OffsetDateTime::now_utc();
-        let node = holdfast_vault::Node::file("dump.pgc", streamed.content, streamed.bytes, time);
-        let tree = writer.put_tree(vec![node.clone()]).unwrap();
-        let draft = holdfast_vault::SnapshotDraft {
-            tree,
-            time,
-            paths: vec!["/".into()],
-            tags: vec![],
-            parent: None,
-            hostname: "test".into(),
-            username: "test".into(),
-            program_version: "test".into(),
-        };
-        writer.seal(draft).unwrap();
-        node
-    })
-    .await
-    .unwrap();
-    sealed.dir = replaced(&bench, &sealed, node).await;
+    sealed.dir = bench.replaced(&sealed, move |writer| file(writer, "dump.pgc", &renamed)).await;
     let drill = bench.drill(&sealed, &[]).await;
     assert_eq!(drill.verdict, Proof::Partial, "{:#?}", drill.checks.iter().filter(|c| !c.passed).collect::<Vec<_>>());
     assert_eq!((drill.gaps[0].kind.as_str(), drill.gaps[0].name.as_str()), ("extension", "hstorx"));

@@ -16,15 +16,13 @@ use holdfast_model::{
     definition::{Component, Definition},
     drill::DrillReport,
     event::EventBody,
-    id::{CheckpointId, EnvironmentId, RunId},
-    manifest::{FORMAT, Manifest, ManifestComponent},
+    id::RunId,
+    manifest::{Manifest, ManifestComponent},
     name::Name,
-    state::Trigger,
 };
-use holdfast_vault::{
-    Cancel, Chunking, LocalBackend, Meter, Node, Password, SnapshotDraft, TreeId, Vault, VaultOptions, Writer,
-};
-use time::OffsetDateTime;
+use holdfast_vault::{Cancel, Chunking, LocalBackend, Meter, Node, Password, TreeId, Vault, VaultOptions, Writer};
+
+use crate::sealing;
 
 pub struct Bench {
     pub dir: tempfile::TempDir,
@@ -204,52 +202,19 @@ pub fn seal(captured: Captured, writer: Writer) -> Checkpoint {
         assert_eq!(component.node.name.to_str(), Some(last));
         folders.entry(folder.to_owned()).or_default().push(component.node.clone());
     }
-    let components: Vec<ManifestComponent> = captured.components.into_iter().map(|c| c.manifest).collect();
-    let manifest = Manifest {
-        format: FORMAT,
-        holdfast: "test".into(),
-        tools: captured.tools,
-        checkpoint: CheckpointId::from_parts(1, 1),
-        run: RunId::from_parts(1, 1),
-        attempt: 1,
-        name: None,
-        description: None,
-        tags: Vec::new(),
-        project: name("shop"),
-        environment: name("test"),
-        environment_id: EnvironmentId::from_parts(1, 1),
-        created_at: time,
-        created_by: "test".into(),
-        trigger: Trigger::Manual,
-        metadata: BTreeMap::new(),
-        skew_ms: captured.skew_ms,
-        total: components.iter().map(|c| c.size).sum(),
-        stored: components.iter().map(|c| c.stored).sum(),
-        components,
-        left_out: Vec::new(),
-        previous: None,
-    };
-    let mut nodes = Vec::new();
-    for (folder, entries) in folders {
-        nodes.push(Node::dir(&folder, writer.put_tree(entries).unwrap(), time));
-    }
-    let text = serde_json::to_vec_pretty(&manifest).unwrap();
-    let mut stream = writer.stream(Chunking::Files, &Meter::new());
-    std::io::Write::write_all(&mut stream, &text).unwrap();
-    let streamed = stream.finish().unwrap();
-    nodes.push(Node::file("manifest.json", streamed.content, streamed.bytes, time));
-    let root = writer.put_tree(nodes).unwrap();
-    let sealed = writer.seal(SnapshotDraft {
-        tree: root,
-        time: OffsetDateTime::now_utc(),
-        paths: vec!["/shop/test".into()],
-        tags: vec!["holdfast".into()],
-        parent: None,
-        hostname: "host".into(),
-        username: "test".into(),
-        program_version: "holdfast test".into(),
+    let components = captured.components.into_iter().map(|c| c.manifest).collect();
+    let manifest = Manifest { tools: captured.tools, skew_ms: captured.skew_ms, ..sealing::manifest(time, components) };
+    let (manifest, root, sealed) = sealing::seal(writer, manifest, |writer, manifest| {
+        let folders = folders.into_iter();
+        let mut nodes: Vec<Node> =
+            folders.map(|(folder, entries)| Node::dir(&folder, writer.put_tree(entries).unwrap(), time)).collect();
+        let mut stream = writer.stream(Chunking::Files, &Meter::new());
+        std::io::Write::write_all(&mut stream, &serde_json::to_vec_pretty(manifest).unwrap()).unwrap();
+        let streamed = stream.finish().unwrap();
+        nodes.push(Node::file("manifest.json", streamed.content, streamed.bytes, time));
+        nodes
     });
-    Checkpoint { root, manifest, stored: sealed.unwrap().stored }
+    Checkpoint { root, manifest, stored: sealed.stored }
 }
 
 /// Runs a program in a folder; it must succeed.

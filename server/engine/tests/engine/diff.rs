@@ -16,6 +16,7 @@ mod file;
 mod files;
 mod git;
 mod random;
+mod sqlite;
 
 pub fn work(bench: &Bench, first: &Checkpoint, second: &Checkpoint) -> DiffWork {
     let end = |checkpoint: &Checkpoint| End {

@@ -7,7 +7,12 @@ mod diff;
 mod elsewhere;
 mod files;
 mod git;
+mod hostile;
 mod moments;
+mod planned;
 mod restore;
+#[path = "../support/sealing.rs"]
+mod sealing;
+mod shop;
 mod sqlite;
 mod tables;

@@ -1,16 +1,16 @@
 //! Two sealed SQLite databases compared from their images alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[allow(dead_code)]
-#[path = "engine/bench.rs"]
-mod bench;
 
 use std::collections::BTreeMap;
 
-use bench::{Bench, Checkpoint, name};
-use holdfast_engine::diff::{DiffLimits, DiffWork, End, FingerprintKey, diff, table};
-use holdfast_model::diff::{Change, Changes, DatabaseChanges, RowChanges, TableRows};
+use holdfast_engine::diff::{DiffWork, diff, table};
+use holdfast_model::diff::{Changes, DatabaseChanges, RowChanges, TableRows};
 use rusqlite::Connection;
+
+use crate::bench::{Bench, Checkpoint, name};
+
+#[path = "../../support/rows.rs"]
+mod rows;
+use rows::rows;
 
 struct Work {
     bench: Bench,
@@ -35,16 +35,9 @@ impl Work {
     }
 
     fn work(&self, first: &Checkpoint, second: &Checkpoint, memory: u64) -> DiffWork {
-        let end =
-            |of: &Checkpoint| End { vault: self.bench.vault.clone(), root: of.root, manifest: of.manifest.clone() };
-        DiffWork {
-            first: end(first),
-            second: end(second),
-            key: FingerprintKey::new([7; 32].into()),
-            rows: true,
-            limits: DiffLimits { memory, ..DiffLimits::default() },
-            scratch: self.bench.scratch(),
-        }
+        let mut work = super::work(&self.bench, first, second);
+        work.limits.memory = memory;
+        work
     }
 
     async fn changes(&self, first: &Checkpoint, second: &Checkpoint, memory: u64) -> DatabaseChanges {
@@ -70,19 +63,6 @@ fn tables(changes: &DatabaseChanges) -> Vec<String> {
             format!("{} +{added} -{removed} ~{changed} by {}", table.name, key.join("+"))
         }
         other => format!("{} {other:?}", table.name),
-    });
-    each.collect()
-}
-
-fn rows(table: &TableRows) -> Vec<String> {
-    let text = |row: &Option<Vec<Option<String>>>| {
-        let cells = row.iter().flatten().map(|cell| cell.clone().unwrap_or_else(|| "NULL".to_owned()));
-        cells.collect::<Vec<_>>().join("|")
-    };
-    let each = table.rows.iter().map(|row| match row.change {
-        Change::Added => format!("+ {}", text(&row.after)),
-        Change::Removed => format!("- {}", text(&row.before)),
-        Change::Changed => format!("~ {} → {}", text(&row.before), text(&row.after)),
     });
     each.collect()
 }
