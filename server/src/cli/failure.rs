@@ -61,6 +61,9 @@ pub enum Failure {
         /// Where to look next.
         mend: String,
     },
+    /// What was looked at beforehand would be refused; a line for each reason, with its mend.
+    #[error("it would be refused, and nothing was touched")]
+    Refused(Vec<String>),
     /// The arguments do not fit together.
     #[error("{message}")]
     Usage {
@@ -127,7 +130,7 @@ impl Failure {
             Self::Problem(problem) if problem.status == 401 => {
                 Some("use the credential in client.json of this server's data directory, or set HOLDFAST_TOKEN".into())
             }
-            Self::Problem(_) | Self::Definition { .. } | Self::Io { .. } | Self::Server(_) => None,
+            Self::Problem(_) | Self::Definition { .. } | Self::Refused(_) | Self::Io { .. } | Self::Server(_) => None,
         }
     }
 
@@ -142,7 +145,7 @@ impl Failure {
                     _ => format!("{}: {}", plain(&fault.at), plain(&fault.message)),
                 })
                 .collect(),
-            Self::Definition { faults, .. } => faults.clone(),
+            Self::Definition { faults, .. } | Self::Refused(faults) => faults.clone(),
             _ => Vec::new(),
         }
     }
@@ -157,6 +160,7 @@ impl Failure {
             Self::Problem(problem) => &problem.kind,
             Self::Definition { .. } => "definition",
             Self::Run { .. } => "run-failed",
+            Self::Refused(_) => "refused",
             Self::Usage { .. } => "usage",
             Self::Unconfirmed { .. } => "unconfirmed",
             Self::Io { .. } => "io",
@@ -186,7 +190,7 @@ impl Failure {
         if let Some(mend) = self.mend() {
             value["detail"] = json!(mend);
         }
-        if let Self::Definition { faults, .. } = self {
+        if let Self::Definition { faults, .. } | Self::Refused(faults) = self {
             value["errors"] = json!(faults);
         }
         if let Self::Run { run, .. } = self {

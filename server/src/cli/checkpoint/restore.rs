@@ -117,6 +117,5 @@ fn dry_run(session: &Session<'_>, what: &str, plan: &RestorePlan) -> Result<Endi
 }
 
 fn refused(plan: &RestorePlan) -> Failure {
-    let why = plan.refused.iter().map(|why| plain(why).into_owned()).collect::<Vec<_>>().join("; ");
-    Failure::Usage { message: "it would be refused, and nothing was touched".into(), mend: why }
+    Failure::Refused(plan.refused.iter().map(|why| plain(why).into_owned()).collect())
 }
