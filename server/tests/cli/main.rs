@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout)]
 
+#[path = "../support/cluster.rs"]
+mod cluster;
 mod definition;
+mod elsewhere;
 mod interrupt;
 #[path = "../../vault/tests/faults/report.rs"]
 mod report;

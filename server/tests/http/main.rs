@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value, missing_docs)]
 
 mod canaries;
+#[path = "../support/cluster.rs"]
+mod cluster;
 mod definitions;
 mod harness;
 mod problems;
 mod refusals;
+mod restores;
 mod rules;
 mod signing_in;
 mod streams;

@@ -1,13 +1,12 @@
 //! Restores that are planned first, and restores that go elsewhere: folders, other environments, databases.
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use holdfast::{
-    actions::{ActionError, Apply},
+    actions::ActionError,
     auth::{Caller, CallerKind},
     store::RunFilter,
 };
@@ -19,28 +18,13 @@ use holdfast_model::{
     state::{RunKind, RunState, Trigger},
     view::RunView,
 };
-use serde_json::{Value, json};
-use sqlx::Connection as _;
+use serde_json::json;
 
-use crate::{cluster::Cluster, house::House};
-
-/// Every file below a folder with its content's length and hash.
-fn listing(root: &Path) -> BTreeMap<PathBuf, String> {
-    let (mut found, mut open) = (BTreeMap::new(), vec![root.to_path_buf()]);
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let facts = path.symlink_metadata().unwrap();
-            let content = if facts.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
-            let content = format!("{} {}", content.len(), holdfast_vault::Id::of(&content));
-            if facts.is_dir() {
-                open.push(path.clone());
-            }
-            found.insert(path, content);
-        }
-    }
-    found
-}
+use crate::{
+    cluster::Cluster,
+    house::House,
+    look::{apply, listing, step},
+};
 
 async fn plan(house: &House, id: &CheckpointId, request: &RestoreCheckpoint) -> RestorePlan {
     house.actions().restore_plan(&House::ada(), id.as_str(), request.clone()).await.unwrap()
@@ -61,21 +45,6 @@ async fn refusal(house: &House, id: &CheckpointId, request: &RestoreCheckpoint) 
     let error = asked(house, id, request).await.unwrap_err();
     let message = error.to_string();
     format!("{message} {:?}", error.into_problem().errors)
-}
-
-async fn apply(house: &House, definition: Value) {
-    house.actions().apply(&House::ada(), Apply { definition, dry_run: false }).await.unwrap();
-}
-
-/// How a step of a run ended, and why.
-async fn step(house: &House, run: &RunView, name: &str) -> (StepState, String) {
-    let mut steps = house.events(&run.id).await.into_iter().filter_map(|event| match event.body {
-        EventBody::Step { step, state, detail, .. } if step == name && state != StepState::Started => {
-            Some((state, detail.unwrap_or_default()))
-        }
-        _ => None,
-    });
-    steps.next_back().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,23 +271,10 @@ async fn a_database_goes_to_another_one_by_its_url_and_the_url_stays_secret() {
     const CANARY: &str = "canary-in-the-url";
     let mut house = House::new().await;
     let cluster = tokio::task::spawn_blocking(Cluster::shared).await.unwrap();
-    let fresh = || format!("e{:x}", getrandom::u64().unwrap());
-    let (shop, copy, clone) = (fresh(), fresh(), fresh());
-    let sql = async |database: &str, statement: String| {
-        sqlx::any::install_default_drivers();
-        let mut connection = sqlx::AnyConnection::connect(&cluster.url(database)).await.unwrap();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-    };
-    let rows = async |database: &str| -> i64 {
-        let mut connection = sqlx::AnyConnection::connect(&cluster.url(database)).await.unwrap();
-        let rows = sqlx::query_scalar("select count(*) from orders").fetch_one(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-        rows
-    };
-    sql("postgres", format!("create database {shop}")).await;
-    sql(&shop, "create table orders (id int primary key); insert into orders select generate_series(1, 100)".into())
-        .await;
+    let shop = cluster.database();
+    let (copy, clone) = (format!("{shop}_copy"), format!("{shop}_clone"));
+    cluster.sql(&shop, "create table orders (id int primary key); insert into orders select generate_series(1, 100)");
+    let rows = |database: &str| cluster.sql(database, "select count(*) from orders");
     let secret = |database: &str| cluster.url(database).replace("holdfast@", &format!("holdfast:{CANARY}@"));
     apply(&house, json!({"project": "shop", "environment": "live", "components": [{"name": "main", "kind": "postgres", "url": secret(&shop)}]})).await;
     let taken = house
@@ -341,18 +297,18 @@ async fn a_database_goes_to_another_one_by_its_url_and_the_url_stays_secret() {
     );
     assert!(planned.items[0].versions[0].contains("PostgreSQL"), "{:?}", planned.items);
     let first = restored(&house, &id, &request).await;
-    assert_eq!((rows(&copy).await, rows(&shop).await), (100, 100));
+    assert_eq!((rows(&copy), rows(&shop)), ("100".into(), "100".into()));
     // Filled, it is refused unless that was meant; then what was in it stays beside it.
-    sql(&copy, "delete from orders where id > 10".into()).await;
+    cluster.sql(&copy, "delete from orders where id > 10");
     let run = asked(&house, &id, &request).await.unwrap();
     let message = run.message.clone().unwrap();
     assert!(message.contains("is not empty") && message.contains("--replace-database"), "{message}");
-    assert_eq!(rows(&copy).await, 10);
+    assert_eq!(rows(&copy), "10");
     let replace = RestoreCheckpoint { replace_database: true, ..request.clone() };
     let planned = plan(&house, &id, &replace).await;
     assert!(planned.items[0].keeps.as_ref().unwrap().ends_with("_before_…"), "{:?}", planned.items);
     let second = restored(&house, &id, &replace).await;
-    assert_eq!(rows(&copy).await, 100);
+    assert_eq!(rows(&copy), "100");
     // Over a database that lives: refused, and so is one that cannot be reached.
     let live = RestoreCheckpoint { to_url: Some(secret(&shop).into()), ..replace.clone() };
     let run = asked(&house, &id, &live).await.unwrap();
@@ -368,7 +324,7 @@ async fn a_database_goes_to_another_one_by_its_url_and_the_url_stays_secret() {
     let map = [("main".parse().unwrap(), clone.as_str().into())].into();
     let cloned = RestoreCheckpoint { to: Some("clone".into()), map, ..Default::default() };
     let fourth = restored(&house, &id, &cloned).await;
-    assert_eq!(rows(&clone).await, 100);
+    assert_eq!(rows(&clone), "100");
     restored(&house, &id, &cloned).await;
 
     for run in [&first, &second, &run, &last, &fourth] {
@@ -381,7 +337,7 @@ async fn a_database_goes_to_another_one_by_its_url_and_the_url_stays_secret() {
         assert!(!bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()), "{name} holds the URL");
     }
     for database in [&shop, &copy, &clone] {
-        sql("postgres", format!("drop database if exists {database} with (force)")).await;
+        cluster.sql("postgres", &format!("drop database if exists {database} with (force)"));
     }
 }
 

@@ -62,12 +62,7 @@ impl House {
     /// The same with its catalogue in PostgreSQL.
     pub async fn on_postgres() -> Self {
         let cluster = tokio::task::spawn_blocking(Cluster::shared).await.unwrap();
-        let name = format!("j{:x}", getrandom::u64().unwrap());
-        sqlx::any::install_default_drivers();
-        let mut admin = sqlx::AnyConnection::connect(&cluster.url("postgres")).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await.unwrap();
-        admin.close().await.unwrap();
-        let mut house = Self::build(Some(cluster.url(&name)), Some(cluster)).await;
+        let mut house = Self::build(Some(cluster.url(&cluster.database())), Some(cluster)).await;
         house.start();
         house
     }

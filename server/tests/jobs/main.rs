@@ -6,12 +6,14 @@ mod bucket;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod house;
+mod look;
 
 mod catalogue;
 mod create;
 mod damage;
 mod elsewhere;
 mod facts;
+mod failing;
 mod long_prune;
 mod prune;
 mod recovery;

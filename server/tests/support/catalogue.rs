@@ -38,12 +38,7 @@ impl Catalogue {
 
     pub async fn postgres() -> Self {
         let cluster = tokio::task::spawn_blocking(Cluster::shared).await.unwrap();
-        let name = format!("t{:x}", getrandom::u64().unwrap());
-        sqlx::any::install_default_drivers();
-        let mut admin = sqlx::AnyConnection::connect(&cluster.url("postgres")).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await.unwrap();
-        admin.close().await.unwrap();
-        let url = cluster.url(&name);
+        let url = cluster.url(&cluster.database());
         Self::open(tempfile::tempdir().unwrap(), url, Some(cluster)).await
     }
 

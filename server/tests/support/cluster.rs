@@ -17,9 +17,8 @@ const NOBODY: u32 = 65534;
 /// A running server.
 pub struct Cluster {
     folder: tempfile::TempDir,
-    server: Child,
-    /// Its thread has started the server and lives as long as it: the server dies with it.
-    _alive: mpsc::Sender<()>,
+    /// The thread behind the sender has started the server and lives as long as it: the server dies with it.
+    server: Option<(Child, mpsc::Sender<()>)>,
 }
 
 impl Cluster {
@@ -39,7 +38,30 @@ impl Cluster {
         format!("postgres://holdfast@localhost/{database}?host={}", self.folder.path().display())
     }
 
-    fn start() -> Self {
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A new database; its name.
+    pub fn database(&self) -> String {
+        let name = format!("t{:x}", getrandom::u64().unwrap());
+        self.sql("postgres", &format!("create database {name}"));
+        name
+    }
+
+    /// Runs statements in one of its databases; what they give, a line for each row.
+    #[track_caller]
+    pub fn sql(&self, database: &str, statements: &str) -> String {
+        let mut psql = Command::new(program("psql"));
+        psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-U", "holdfast", "-d", database, "-h"]).arg(self.folder.path());
+        let ran = psql.args(["-c", statements]).stdin(Stdio::null()).output().unwrap();
+        assert!(ran.status.success(), "{statements}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// A server of one's own.
+    pub fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("hf-pg-").tempdir().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
@@ -53,12 +75,23 @@ impl Cluster {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let mut command = as_nobody(&program("postgres"), folder.path());
+        let mut cluster = Self { folder, server: None };
+        cluster.launch();
+        cluster
+    }
+
+    /// Starts the server on its data directory, after the one before has ended.
+    pub fn launch(&mut self) {
+        if let Some((mut before, _)) = self.server.take() {
+            before.wait().unwrap();
+        }
+        let folder = self.folder.path();
+        let mut command = as_nobody(&program("postgres"), folder);
         command
             .arg("-D")
-            .arg(&data)
+            .arg(self.data())
             .arg("-k")
-            .arg(folder.path())
+            .arg(folder)
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=300"])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -69,9 +102,8 @@ impl Cluster {
             started.send(command.spawn().unwrap()).unwrap();
             let _ = wait.recv();
         });
-        let cluster = Self { folder, server: server.recv().unwrap(), _alive: alive };
-        cluster.wait();
-        cluster
+        self.server = Some((server.recv().unwrap(), alive));
+        self.wait();
     }
 
     fn wait(&self) {
@@ -89,8 +121,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        if let Some((server, _)) = &mut self.server {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
     }
 }
 
