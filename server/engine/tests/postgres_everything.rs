@@ -45,6 +45,7 @@ impl Everything {
             schema: schema.into(),
             table: table.into(),
             run: RunId::from_parts(1_700_000_000_000, 7),
+            along: Vec::new(),
         };
         plan_table(&work, &self.bench.tools, &self.bench.ctx).await?.carry_out(mode, &self.bench.ctx).await
     }
