@@ -1,9 +1,6 @@
 //! The tables of a sealed PostgreSQL database, looked through from the dump alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[allow(dead_code)]
-#[path = "support/compared.rs"]
-mod compared;
 #[path = "support/postgres.rs"]
 mod support;
 
@@ -33,7 +30,7 @@ impl Look {
         server.sql("shop", sql).await;
         let bench = Bench::new().await;
         let sealed = bench.checkpoint(&server.url("postgres", support::PASSWORD, "shop")).await.unwrap();
-        let end = compared::end(&bench.vault, sealed.dir, &sealed.component).await;
+        let end = bench.end(&sealed).await;
         let scratch = tempfile::tempdir().unwrap();
         let component = sealed.component.name.clone();
         let work = TablesWork { end, component, scratch: scratch.path().to_path_buf() };

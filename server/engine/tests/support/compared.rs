@@ -2,34 +2,11 @@
 
 use holdfast_engine::{
     Context,
-    diff::{DiffError, DiffLimits, DiffWork, End, FingerprintKey},
+    diff::{DiffError, DiffLimits, DiffWork, FingerprintKey},
 };
-use holdfast_model::{
-    diff::{Changes, DatabaseChanges, TableRows},
-    manifest::ManifestComponent,
-};
-use holdfast_vault::{Cancel, Node, TreeId, Vault};
+use holdfast_model::diff::{Changes, DatabaseChanges, TableRows};
 
-use super::support::{
-    Bench, Checkpoint,
-    sealing::{manifest, seal},
-};
-
-/// A sealed component as a checkpoint of its own.
-async fn end(vault: &Vault, dir: TreeId, component: &ManifestComponent) -> End {
-    let (vault, component) = (vault.clone(), component.clone());
-    tokio::task::spawn_blocking(move || {
-        let instant = component.instant;
-        let writer = vault.writer(Cancel::new()).unwrap();
-        let (manifest, root, _) = seal(writer, manifest(instant, vec![component]), |writer, _| {
-            let inner = writer.put_tree(vec![Node::dir("postgres", dir, instant)]).unwrap();
-            vec![Node::dir("databases", inner, instant)]
-        });
-        End { vault, root, manifest }
-    })
-    .await
-    .unwrap()
-}
+use super::support::{Bench, Checkpoint};
 
 /// Two checkpoints, and how they are compared.
 pub struct Compared {
@@ -41,8 +18,7 @@ pub struct Compared {
 
 impl Compared {
     pub async fn new(bench: &Bench, first: &Checkpoint, second: &Checkpoint) -> Self {
-        let first = end(&bench.vault, first.dir, &first.component).await;
-        let second = end(&bench.vault, second.dir, &second.component).await;
+        let (first, second) = (bench.end(first).await, bench.end(second).await);
         let scratch = tempfile::tempdir().unwrap();
         let work = DiffWork {
             first,

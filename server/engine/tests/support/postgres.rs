@@ -16,6 +16,7 @@ use std::{
 
 use holdfast_engine::{
     Accept, Context, Events, ToolSettings, Tools,
+    diff::End,
     postgres::{self, PgError},
 };
 use holdfast_model::{
@@ -313,6 +314,23 @@ impl Bench {
             not_covered: captured.not_covered,
         };
         Ok(Checkpoint { dir, component, nodes })
+    }
+
+    /// A sealed component as a checkpoint of its own.
+    pub async fn end(&self, of: &Checkpoint) -> End {
+        let (vault, dir, component) = (self.vault.clone(), of.dir, of.component.clone());
+        tokio::task::spawn_blocking(move || {
+            let instant = component.instant;
+            let writer = vault.writer(Cancel::new()).unwrap();
+            let manifest = sealing::manifest(instant, vec![component]);
+            let (manifest, root, _) = sealing::seal(writer, manifest, |writer, _| {
+                let inner = writer.put_tree(vec![Node::dir("postgres", dir, instant)]).unwrap();
+                vec![Node::dir("databases", inner, instant)]
+            });
+            End { vault, root, manifest }
+        })
+        .await
+        .unwrap()
     }
 
     /// Its folder with another file in the place of the one of that name.
