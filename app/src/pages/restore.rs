@@ -19,6 +19,8 @@ use crate::{
 mod ask;
 mod happens;
 
+pub use ask::href_of_table;
+
 /// The page. Its query holds what is asked, so that a plan has an address.
 #[component]
 pub fn RestoreForm() -> impl IntoView {

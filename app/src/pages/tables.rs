@@ -1,6 +1,9 @@
 //! The tables of a checkpoint's database; opened, the rows of one, a page at a time.
 
-use holdfast_model::view::{TableEntry, TablePage, TablesView};
+use holdfast_model::{
+    state::Kind,
+    view::{TableEntry, TablePage, TablesView},
+};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
@@ -12,6 +15,7 @@ use crate::{
         loaded::loaded,
         word::Tone,
     },
+    pages::restore::href_of_table,
     text,
 };
 
@@ -46,7 +50,7 @@ pub fn href(checkpoint: &str, component: &str) -> String {
 }
 
 /// The address of a table's rows behind the first `from`.
-fn opened(checkpoint: &str, component: &str, (schema, name): (&str, &str), from: u64) -> String {
+pub fn opened(checkpoint: &str, component: &str, (schema, name): (&str, &str), from: u64) -> String {
     let from = from.to_string();
     let mut query = vec![("component", component), ("schema", schema), ("table", name)];
     if from != "0" {
@@ -143,6 +147,11 @@ fn draw_rows(page: &CheckpointPage, rows: &TablePage) -> AnyView {
         let href = opened(id, component, place, rows.from.saturating_sub(PAGE));
         view! { <a class="button" href=href rel="prev">"Previous rows"</a> }
     });
+    let is_postgres = page.checkpoint.components.iter().any(|c| c.name == rows.component && c.kind == Kind::Postgres);
+    let restore = is_postgres.then(|| {
+        let href = href_of_table(id, component, &rows.schema, &rows.name);
+        view! { <a class="button" href=href>"Put this table back"</a> }
+    });
     let next = rows.next.map(|next| {
         view! { <a class="button" href=opened(id, component, place, next) rel="next">"Next rows"</a> }
     });
@@ -153,7 +162,7 @@ fn draw_rows(page: &CheckpointPage, rows: &TablePage) -> AnyView {
         {limit}
         {ended}
         {table}
-        <p class="buttons below">{back} {next}</p>
+        <p class="buttons below">{back} {next} {restore}</p>
     }
     .into_any()
 }

@@ -1,8 +1,11 @@
 //! Addresses of a comparison and of what is opened in it: each can be shared.
 
-use holdfast_model::{diff::Diff, table::TableName};
+use holdfast_model::diff::Diff;
 
-use crate::backend::{FileAsked, Pair};
+use crate::{
+    backend::{FileAsked, Pair},
+    pages::restore::href_of_table,
+};
 
 impl Pair {
     /// The two of a comparison.
@@ -34,9 +37,7 @@ impl Pair {
 
     /// The restore of one table of a PostgreSQL component, as the first has it.
     pub fn put_back(&self, component: &str, schema: &str, table: &str) -> String {
-        let table = TableName { schema: schema.to_owned(), table: table.to_owned() }.to_string();
-        let asked = [("asked", "true"), ("backup", "true"), ("components", component), ("tables", table.as_str())];
-        format!("/checkpoints/{}/restore?{}", self.first, query(asked.iter()))
+        href_of_table(&self.first, component, schema, table)
     }
 
     /// The values of one variable.

@@ -10,6 +10,7 @@ use super::files::sign;
 use crate::{
     backend::Pair,
     components::layout::{plain, table},
+    pages::tables,
     text,
 };
 
@@ -103,6 +104,12 @@ fn row(pair: &Pair, component: &ComponentDiff, change: &TableChange) -> Vec<AnyV
     let name = match &change.rows {
         RowChanges::Counted { .. } => {
             let href = pair.table(component.name.as_str(), &change.schema, &change.name, 0);
+            view! { <a class="named" href=href><code>{name}</code></a> }.into_any()
+        }
+        // Only one of the two has it: its rows are looked at there.
+        RowChanges::NotRead if change.before.is_none() != change.after.is_none() => {
+            let whose = if change.before.is_some() { &pair.first } else { &pair.second };
+            let href = tables::opened(whose, component.name.as_str(), (&change.schema, &change.name), 0);
             view! { <a class="named" href=href><code>{name}</code></a> }.into_any()
         }
         _ => view! { <code>{name}</code> }.into_any(),

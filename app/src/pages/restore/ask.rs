@@ -1,6 +1,11 @@
 //! What is put back and where: the questions, and the answers from the page's address.
 
-use holdfast_model::{manifest::Facts, request::RestoreCheckpoint, state::Kind, table::TableMode};
+use holdfast_model::{
+    manifest::Facts,
+    request::RestoreCheckpoint,
+    state::Kind,
+    table::{TableMode, TableName},
+};
 use leptos::prelude::*;
 use leptos_router::params::ParamsMap;
 
@@ -35,6 +40,15 @@ pub fn request(query: &ParamsMap) -> RestoreCheckpoint {
         backup: !asked || query.get("backup").is_some(),
         ..RestoreCheckpoint::default()
     }
+}
+
+/// The address of the restore of one table, with a safety checkpoint.
+pub fn href_of_table(checkpoint: &str, component: &str, schema: &str, table: &str) -> String {
+    let table = TableName { schema: schema.to_owned(), table: table.to_owned() }.to_string();
+    let asked = [("asked", "true"), ("backup", "true"), ("components", component), ("tables", table.as_str())];
+    let mut text = url::form_urlencoded::Serializer::new(String::new());
+    text.extend_pairs(asked);
+    format!("/checkpoints/{checkpoint}/restore?{}", text.finish())
 }
 
 /// The form whose answer is the same page with another plan.
