@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Change;
+use crate::state::Kind;
 
 /// What is not the same in a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,8 @@ pub type Cell = Option<String>;
 /// `GET …/diff/{second}/table`: one table opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRows {
+    /// The kind of its component.
+    pub kind: Kind,
     /// The schema that it lies in.
     pub schema: String,
     /// Its name.

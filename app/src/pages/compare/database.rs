@@ -2,6 +2,7 @@
 
 use holdfast_model::{
     diff::{Changes, ComponentDiff, DatabaseChanges, ObjectChange, RowChanges, TableChange},
+    state::Kind,
     table::TableName,
 };
 use leptos::prelude::*;
@@ -64,7 +65,7 @@ fn object(object: &ObjectChange) -> AnyView {
 pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
     let Changes::Database(changes) = &component.changes else { return ().into_any() };
     let rows: Vec<Vec<AnyView>> = changes.tables.iter().map(|table| row(pair, component, table)).collect();
-    let some_can_be_put_back = changes.tables.iter().any(can_be_put_back);
+    let some_can_be_put_back = changes.tables.iter().any(|change| can_be_put_back(component, change));
     let columns = [
         ("Table", false),
         ("First", true),
@@ -137,7 +138,7 @@ fn row(pair: &Pair, component: &ComponentDiff, change: &TableChange) -> Vec<AnyV
             cells.extend([plain("?"), plain("?"), plain("?"), plain(why.clone())]);
         }
     }
-    cells.push(if can_be_put_back(change) {
+    cells.push(if can_be_put_back(component, change) {
         let value = TableName { schema: change.schema.clone(), table: change.name.clone() }.to_string();
         let label = format!("Put {value} back");
         view! { <input type="checkbox" name="tables" value=value aria-label=label /> }.into_any()
@@ -147,9 +148,9 @@ fn row(pair: &Pair, component: &ComponentDiff, change: &TableChange) -> Vec<AnyV
     cells
 }
 
-/// Only PostgreSQL has schemas, and only its tables can be put back alone.
-fn can_be_put_back(change: &TableChange) -> bool {
-    change.before.is_some() && !change.schema.is_empty()
+/// Only PostgreSQL's tables can be put back alone.
+fn can_be_put_back(component: &ComponentDiff, change: &TableChange) -> bool {
+    component.kind == Kind::Postgres && change.before.is_some()
 }
 
 fn sequences(changes: &DatabaseChanges) -> AnyView {

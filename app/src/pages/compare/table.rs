@@ -1,6 +1,9 @@
 //! The changed rows of one table: old beside new, a page at a time.
 
-use holdfast_model::diff::{Change, RowChange, TableRows};
+use holdfast_model::{
+    diff::{Change, RowChange, TableRows},
+    state::Kind,
+};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
@@ -58,8 +61,7 @@ fn draw(asked: &TableAsked, rows: &TableRows) -> AnyView {
         let href = asked.pair.table(&asked.component, &asked.schema, &asked.table, next);
         view! { <a class="button" href=href>"Next rows"</a> }
     });
-    // Only PostgreSQL has schemas, and only its tables can be put back alone.
-    let back = (!rows.schema.is_empty()).then(|| {
+    let back = (rows.kind == Kind::Postgres).then(|| {
         let href = asked.pair.put_back(&asked.component, &asked.schema, &asked.table);
         view! { <a class="button" href=href>"Put this table back as it was first"</a> }
     });

@@ -2,7 +2,10 @@
 
 use std::cmp::Ordering;
 
-use holdfast_model::diff::{Cell, Change, RowChange, TableRows};
+use holdfast_model::{
+    diff::{Cell, Change, RowChange, TableRows},
+    state::Kind,
+};
 
 use super::{
     Input, Terms,
@@ -34,12 +37,12 @@ pub(super) fn postgres(
     };
     let opened = both.plan(name).and_then(|plan| {
         if both.is_same(name, Some(&before), Some(&after)) {
-            return Ok(answer(name, plan.columns, plan.key, Vec::new(), 0, keep));
+            return Ok(answer(Kind::Postgres, name, plan.columns, plan.key, Vec::new(), 0, keep));
         }
         let tally = both.rows(name, &plan, Tally::keeping(keep), terms)?;
         let total = tally.total();
         let found = fetch(&mut both, name, &plan, &tally.kept.into_vec(), terms)?;
-        Ok(answer(name, plan.columns, plan.key, found, total, keep))
+        Ok(answer(Kind::Postgres, name, plan.columns, plan.key, found, total, keep))
     });
     match opened {
         Ok(rows) => Ok(Some(rows)),
@@ -89,6 +92,7 @@ fn side(
 
 /// The answer: by key, with what looks secret masked.
 pub(super) fn answer(
+    kind: Kind,
     (schema, table): &TableName,
     columns: Vec<String>,
     key: Vec<String>,
@@ -120,6 +124,7 @@ pub(super) fn answer(
     let rows: Vec<RowChange> = found.into_iter().filter_map(row).collect();
     let masked = columns.iter().zip(&secret).filter(|(_, secret)| **secret).map(|(column, _)| column.clone()).collect();
     TableRows {
+        kind,
         schema: schema.clone(),
         name: table.clone(),
         masked,

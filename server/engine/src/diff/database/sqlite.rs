@@ -11,6 +11,7 @@ use std::{
 use holdfast_model::{
     diff::{Change, DatabaseChanges, ObjectChange, RowChanges, TableChange, TableRows},
     ledger::{Ledger, TableFacts},
+    state::Kind,
 };
 use holdfast_vault::Cancel;
 use rusqlite::Connection;
@@ -72,7 +73,7 @@ pub(super) fn open(
         let tally = count(&mut one, &mut other, &name.1, &plan, Tally::keeping(keep), terms)?;
         let total = tally.total();
         let found = read::fetch(&one.connection, &other.connection, &name.1, &plan, &tally.kept.into_vec(), terms)?;
-        Ok(opened::answer(name, plan.shown(), plan.key_names(), found, total, keep))
+        Ok(opened::answer(Kind::Sqlite, name, plan.shown(), plan.key_names(), found, total, keep))
     });
     match opened {
         Ok(rows) => Ok(Some(rows)),
