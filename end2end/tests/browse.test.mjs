@@ -1,13 +1,13 @@
 // Looking into a checkpoint and taking things out of it with the dashboard: folders, tables, a whole export, and the way back.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, linkSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { axe, launch, open, signedIn } from './lib/browser.mjs';
-import { must } from './lib/process.mjs';
+import { must, until } from './lib/process.mjs';
 import { Stack } from './lib/stack.mjs';
 
 const canary = 'canary-staff-hash-77';
@@ -203,6 +203,8 @@ describe('looking into a checkpoint', () => {
 
   test('a damaged file in the middle of a folder breaks the connection', async () => {
     await stack.stop();
+    const left = ['look-killed', 'compare-killed'].map((name) => join(stack.scratch, name));
+    for (const folder of left) mkdirSync(folder);
     const data = join(stack.vault(), 'data');
     const packs = readdirSync(data, { recursive: true }).map((name) => join(data, name));
     for (const pack of packs.filter((name) => statSync(name).isFile() && statSync(name).size > 1_000_000)) {
@@ -212,6 +214,7 @@ describe('looking into a checkpoint', () => {
       writeFileSync(pack, bytes);
     }
     await stack.serve();
+    await until('what a killed server left is swept', () => !left.some((folder) => existsSync(folder)));
     const answer = await fetch(`${stack.url}/v1/checkpoints/${made.id}/folder?component=uploads&path=album`, {
       headers: { authorization: `Bearer ${stack.token}` },
     });
@@ -220,5 +223,13 @@ describe('looking into a checkpoint', () => {
     const shell = await stack.cli('checkpoint', 'cat', made.id, 'files/uploads/album', '--folder');
     assert.equal(shell.status, 1);
     assert.match(shell.stderr, /broke off/);
+    const { context, page } = await signedIn(browser, stack);
+    await page.goto(`${stack.url}/checkpoints/${made.id}`);
+    await page.getByRole('link', { name: 'Export (.tar.zst)' }).click();
+    await page.getByRole('heading', { name: 'Nothing was exported' }).waitFor();
+    await page.getByText(/damaged/).waitFor();
+    await page.getByRole('link', { name: 'Back' }).click();
+    await page.getByRole('heading', { name: 'Export', exact: true }).waitFor();
+    await context.close();
   });
 });

@@ -78,7 +78,7 @@ fn draw(page: &CheckpointPage, folder: &FolderView) -> AnyView {
         {crumbs(way)}
         <div class="lead">
             {heading(title.clone(), Tone::Plain, format!("{}.", text::counted(count, "entry")), reason)}
-            <p class="buttons"><a class="button" href=take download="">"Take this folder (.tar.zst)"</a></p>
+            <p class="buttons"><a class="button" href=take>"Take this folder (.tar.zst)"</a></p>
         </div>
         {table(format!("What is in {title}"), &columns, rows)}
         {more}

@@ -14,7 +14,7 @@ use holdfast_model::view::FolderView;
 use holdfast_vault::Cancel;
 
 use super::{
-    ApiError, Web,
+    ApiError, Web, card,
     export::{sent, unless_stopped},
     extract::{Path, Query},
     v1,
@@ -51,7 +51,19 @@ pub(super) async fn file(
     Ok(response)
 }
 
-/// `GET /v1/checkpoints/{id}/folder`, and the same of the dashboard: a folder as `.tar.zst`
+/// `GET /ui/checkpoints/{id}/folder`: the same for people, who are told in words why there is none.
+pub(super) async fn archive_for_people(
+    state: State<Web>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query<PlaceQuery>,
+) -> Response {
+    let back = format!("/checkpoints/{id}");
+    let taken = archive(state, caller, Path(id), query).await;
+    taken.unwrap_or_else(|error| card::refusal(error, "This folder cannot be taken", back))
+}
+
+/// `GET /v1/checkpoints/{id}/folder`: a folder as `.tar.zst`
 pub(super) async fn archive(
     State(web): State<Web>,
     caller: Caller,

@@ -6,7 +6,7 @@ use axum::{
 };
 use leptos::prelude::*;
 
-use super::headers::content_policy;
+use super::{ApiError, headers::content_policy};
 use crate::site;
 
 /// A whole document with the dashboard's own style sheet, and no script.
@@ -44,7 +44,11 @@ pub(super) fn document(status: StatusCode, title: &'static str, body: AnyView) -
 }
 
 /// Why something was not done, as a sentence, and the way back.
-pub(super) fn refusal(status: StatusCode, title: &'static str, why: &str, back: String) -> Response {
+pub(super) fn refusal(error: ApiError, title: &'static str, back: String) -> Response {
+    let status = StatusCode::from_u16(error.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let why = error.0.detail.unwrap_or(error.0.title);
+    // Some say first what the page's title says already.
+    let why = why.strip_prefix("nothing was imported: ").unwrap_or(&why);
     let mut letters = why.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     let end = if why.ends_with(['.', '!', '?']) { "" } else { "." };

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    ApiError, Web,
+    ApiError, Web, card,
     extract::{Path, Query},
 };
 use crate::{
@@ -29,7 +29,19 @@ use crate::{
 /// Bytes of the archive before any compression of the whole: of what is sent, where there is none.
 const PLAIN_LENGTH: HeaderName = HeaderName::from_static("holdfast-plain-length");
 
-/// `GET /v1/checkpoints/{id}/export`, and the same of the dashboard
+/// `GET /ui/checkpoints/{id}/export`: the same for people, who are told in words why there is none.
+pub(super) async fn for_people(
+    state: State<Web>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query<ExportQuery>,
+) -> Response {
+    let back = format!("/checkpoints/{id}#export");
+    let exported = export(state, caller, Path(id), query).await;
+    exported.unwrap_or_else(|error| card::refusal(error, "Nothing was exported", back))
+}
+
+/// `GET /v1/checkpoints/{id}/export`
 pub(super) async fn export(
     State(web): State<Web>,
     caller: Caller,

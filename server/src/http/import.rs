@@ -74,15 +74,11 @@ async fn uploaded(
 
 /// A page that says what is the case, with the way back.
 fn refused(error: ActionError, environment: Option<&str>) -> Response {
-    let problem = ApiError::from(error).0;
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let why = problem.detail.unwrap_or(problem.title);
-    let why = why.strip_prefix("nothing was imported: ").unwrap_or(&why);
     let back = match environment {
         Some(environment) => format!("/projects/{environment}#import"),
         None => "/projects".to_owned(),
     };
-    card::refusal(status, "Nothing was imported", why, back)
+    card::refusal(error.into(), "Nothing was imported", back)
 }
 
 /// Takes what comes in, until it is sealed or refused.

@@ -66,8 +66,8 @@ impl Table {
         table.add(&post, "/sign-out", Session, sign_in::sign_out);
         table.add(&get, "/ui/runs/{id}/events", Session, stream::events);
         table.add(&get, "/ui/checkpoints/{id}/file", Session, browse::file);
-        table.add(&get, "/ui/checkpoints/{id}/folder", Session, browse::archive);
-        table.add(&get, "/ui/checkpoints/{id}/export", Session, export::export);
+        table.add(&get, "/ui/checkpoints/{id}/folder", Session, browse::archive_for_people);
+        table.add(&get, "/ui/checkpoints/{id}/export", Session, export::for_people);
         // An archive is as large as it is.
         table.add(&post, "/ui/imports", Session, import::form.layer(DefaultBodyLimit::disable()));
         table.add(&get, "/ui/checkpoints/{id}/drill.json", Session, evidence::drill);

@@ -13,7 +13,7 @@ pub fn export(page: &CheckpointPage) -> AnyView {
     let id = page.checkpoint.id.as_str();
     let link = |format: &str| {
         let href = format!("/ui/checkpoints/{id}/export?format={format}");
-        view! { <a class="button" href=href download="">{format!("Export (.{format})")}</a> }
+        view! { <a class="button" href=href>{format!("Export (.{format})")}</a> }
     };
     let encrypted = format!("holdfast checkpoint export {id} --output {id}.tar.gz --encrypt-to age1…");
     section(
