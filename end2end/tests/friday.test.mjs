@@ -70,7 +70,7 @@ describe('a bad Friday', () => {
 
     await page.getByRole('heading', { name: 'Restore release-41' }).waitFor({ timeout: 60_000 });
     await page.getByText('stay as they are').first().waitFor();
-    await page.getByText('column email is not there now').waitFor();
+    await page.getByText('column email is not there now and comes back').waitFor();
     assert.deepEqual(await axe(page), []);
     await take(page, 'restore');
     await page.getByLabel(/^Type production/).fill('production');

@@ -64,8 +64,9 @@ fn object(object: &ObjectChange) -> AnyView {
 /// Each table whose rows differ, with how many.
 pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
     let Changes::Database(changes) = &component.changes else { return ().into_any() };
-    let rows: Vec<Vec<AnyView>> = changes.tables.iter().map(|table| row(pair, component, table)).collect();
     let some_can_be_put_back = changes.tables.iter().any(|change| can_be_put_back(component, change));
+    let rows = changes.tables.iter().map(|table| row(pair, component, table, some_can_be_put_back));
+    let rows: Vec<Vec<AnyView>> = rows.collect();
     let columns = [
         ("Table", false),
         ("First", true),
@@ -74,8 +75,8 @@ pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
         ("Removed", true),
         ("Changed", true),
         ("Told apart by", false),
-        ("Put back", false),
     ];
+    let columns = if some_can_be_put_back { [&columns[..], &[("Put back", false)]].concat() } else { columns.to_vec() };
     let tables =
         (!rows.is_empty()).then(|| table(format!("Tables of {} whose rows differ", component.name), &columns, rows));
     let tables = if some_can_be_put_back {
@@ -85,7 +86,7 @@ pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
                 <input type="hidden" name="backup" value="true" />
                 <input type="hidden" name="components" value=component.name.to_string() />
                 {tables}
-                <p class="buttons"><button>{format!("Put the ticked tables of {} back", component.name)}</button></p>
+                <p class="buttons below"><button>{format!("Put the ticked tables of {} back", component.name)}</button></p>
                 <p class="note">"As they were in the first checkpoint. Before anything is done you see what, and what was written since can stay."</p>
             </form>
         }
@@ -100,7 +101,7 @@ pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
     view! { {tables} {same} {sequences(changes)} }.into_any()
 }
 
-fn row(pair: &Pair, component: &ComponentDiff, change: &TableChange) -> Vec<AnyView> {
+fn row(pair: &Pair, component: &ComponentDiff, change: &TableChange, with_box: bool) -> Vec<AnyView> {
     let name = full(&change.schema, &change.name);
     let name = match &change.rows {
         RowChanges::Counted { .. } => {
@@ -137,6 +138,9 @@ fn row(pair: &Pair, component: &ComponentDiff, change: &TableChange) -> Vec<AnyV
         RowChanges::Unreadable { why } => {
             cells.extend([plain("?"), plain("?"), plain("?"), plain(why.clone())]);
         }
+    }
+    if !with_box {
+        return cells;
     }
     cells.push(if can_be_put_back(component, change) {
         let value = TableName { schema: change.schema.clone(), table: change.name.clone() }.to_string();

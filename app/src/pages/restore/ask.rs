@@ -113,6 +113,7 @@ pub fn what_and_where(page: &CheckpointPage, request: &RestoreCheckpoint) -> Any
 /// Which tables, and what becomes of the rows that they have now.
 fn tables(request: &RestoreCheckpoint) -> AnyView {
     let given = request.tables.join("\n");
+    let lines = request.tables.len().clamp(2, 12).to_string();
     let chosen = request.mode.unwrap_or_default();
     let modes: Vec<_> = TableMode::ALL
         .into_iter()
@@ -132,7 +133,7 @@ fn tables(request: &RestoreCheckpoint) -> AnyView {
             <summary>"Only some tables"</summary>
             <div class="line">
                 <label for="restore-tables">"Tables, one a line"</label>
-                <textarea id="restore-tables" name="tables" rows="2" spellcheck="false">{given}</textarea>
+                <textarea id="restore-tables" name="tables" rows=lines spellcheck="false">{given}</textarea>
                 <p class="hint">"Such as " <code>"public.orders"</code> ". All other tables stay as they are, and the application goes on running."</p>
             </div>
             <div role="radiogroup" aria-label="How they are put back">{modes}</div>

@@ -259,9 +259,7 @@ fn refuse(report: &mut TableReport, live: Option<&Live>, staging: &Staging) {
     }
     for column in staging.columns.iter().filter(|column| !live.has(&column.name)) {
         let name = &column.name;
-        report
-            .warnings
-            .push(format!("column {name} is not there now: `insert` and `overwrite` put it back with its values"));
+        report.warnings.push(format!("column {name} is not there now and comes back with its values"));
     }
     if !replace.is_empty() {
         report.refused.insert(TableMode::Replace, replace);

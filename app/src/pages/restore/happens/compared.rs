@@ -25,21 +25,28 @@ pub fn table(report: &TableReport) -> AnyView {
     };
     let structure = (!report.structure.is_empty()).then(|| {
         let lines: Vec<_> = report.structure.iter().map(|line| view! { <li><code>{line.clone()}</code></li> }).collect();
-        view! { <p class="prose">"Its structure is not as it was (+ is missing now, - is new):"</p> <ul class="quietly">{lines}</ul> }
+        view! { <p class="prose">"From the structure that it has now to the one that it had:"</p> <ul class="quietly">{lines}</ul> }
     });
     let broken: Vec<_> = report.broken.iter().map(|broken| view! { <li>{refers(broken)}</li> }).collect();
     let broken = (!broken.is_empty()).then(|| view! { <ul class="prose">{broken}</ul> });
     view! {
-        {grid(format!("{name}, then and now"), &columns, vec![row])}
-        <p class="note">{key}</p>
-        {structure}
-        {broken}
+        <div class="planned">
+            <h4><code>{name.clone()}</code></h4>
+            {grid(format!("{name}, then and now"), &columns, vec![row])}
+            <p class="note">{key}</p>
+            {structure}
+            {broken}
+        </div>
     }
     .into_any()
 }
 
 fn refers(broken: &BrokenReference) -> String {
-    let BrokenReference { constraint, from, to, rows, comes_back, .. } = broken;
-    let end = if *comes_back { "that come back with it, before it" } else { "that would not be there" };
-    format!("{} of {from} refer to rows of {to} {end} ({constraint}).", text::counted(*rows, "row"))
+    let BrokenReference { constraint, from, to, rows, comes_back, out } = broken;
+    let rows = text::counted(*rows, "row");
+    match (out, comes_back) {
+        (false, _) => format!("Made what it was, {rows} of {from} would refer to rows of {to} that go ({constraint})."),
+        (true, true) => format!("{rows} of it refer to rows of {to}, which come back before it ({constraint})."),
+        (true, false) => format!("{rows} of it refer to rows of {to} that are not there now ({constraint})."),
+    }
 }

@@ -23,17 +23,16 @@ pub fn report(report: &TableReport, lines: &mut Vec<String>) {
         count(report.changed)
     ));
     for line in &report.structure {
-        say(format!("  structure, seen from now: {line}"));
+        say(format!("  structure, from now to then: {line}"));
     }
     for broken in &report.broken {
-        let end = if broken.comes_back { ", which come back first" } else { " that would not be there" };
-        say(format!(
-            "  {} rows of {} refer to rows of {}{end} ({})",
-            count(broken.rows),
-            broken.from,
-            broken.to,
-            broken.constraint
-        ));
+        let (rows, from, to) = (count(broken.rows), &broken.from, &broken.to);
+        let what = match (broken.out, broken.comes_back) {
+            (false, _) => format!("with `replace`, {rows} rows of {from} would refer to rows of {to} that go"),
+            (true, true) => format!("{rows} rows of it refer to rows of {to}, which come back before it"),
+            (true, false) => format!("{rows} rows of it refer to rows of {to} that are not there now"),
+        };
+        say(format!("  {what} ({})", broken.constraint));
     }
     for (mode, why) in &report.refused {
         say(format!("  {} is not possible: {}", mode.as_str(), why.join("; ")));
