@@ -23,7 +23,7 @@ pub fn plan(plan: &RestorePlan) -> AnyView {
     let refused: Vec<_> = plan
         .refused
         .iter()
-        .map(|why| view! { <p class="aside bad">{icon(Icon::Cross)} <span>{why.clone()}</span></p> })
+        .map(|why| view! { <p class="aside bad">{icon(Icon::Cross)} <span>{why.replace('`', "")}</span></p> })
         .collect();
     let warnings = (!plan.warnings.is_empty()).then(|| list::warnings(&plan.warnings));
     let items: Vec<_> = plan.items.iter().map(item).collect();
