@@ -121,7 +121,8 @@ describe('comparing', () => {
 
   test('live takes a checkpoint and compares with it', async () => {
     writeFileSync(upload('pages/live.html'), 'now\n');
-    const diff = await stack.json('checkpoint', 'diff', second.id, 'live');
+    const diff = await stack.json('checkpoint', 'diff', 'production@latest', 'live');
+    assert.equal(diff.first.checkpoint, second.id, 'the newest before, not the one that is taken');
     assert.deepEqual(part(diff, 'uploads').entries.map((entry) => entry.path), ['pages/live.html']);
     const taken = await stack.json('checkpoint', 'show', diff.second.checkpoint);
     assert.deepEqual(taken.tags, ['live']);

@@ -63,11 +63,14 @@ pub struct DiffArguments {
 pub async fn run(session: &Session<'_>, arguments: DiffArguments) -> Result<Ending, Failure> {
     let client = session.client()?;
     let mut interrupts = Interrupts::new()?;
+    let mut first = arguments.first.clone();
     let second = if arguments.second == LIVE {
-        let Some(first) = interrupts.during(client.checkpoint(&arguments.first)).await? else {
+        let Some(found) = interrupts.during(client.checkpoint(&arguments.first)).await? else {
             return Ok(Ending::Left);
         };
-        match taken(session, &client, &first).await? {
+        // The one that is taken now would be the `latest`.
+        first = found.id.to_string();
+        match taken(session, &client, &found).await? {
             Some(id) => id,
             None => return Ok(Ending::Left),
         }
@@ -75,7 +78,7 @@ pub async fn run(session: &Session<'_>, arguments: DiffArguments) -> Result<Endi
         arguments.second.clone()
     };
     let whole = arguments.file.is_none() && arguments.table.is_none();
-    let reading = client.diff(&arguments.first, &second, whole && !arguments.no_rows);
+    let reading = client.diff(&first, &second, whole && !arguments.no_rows);
     let Some(found) = interrupts.during(reading).await? else {
         return Ok(Ending::Left);
     };
