@@ -126,6 +126,8 @@ describe('comparing', () => {
     assert.deepEqual(part(diff, 'uploads').entries.map((entry) => entry.path), ['pages/live.html']);
     const taken = await stack.json('checkpoint', 'show', diff.second.checkpoint);
     assert.deepEqual(taken.tags, ['live']);
+    const latest = await stack.json('checkpoint', 'show', 'production@latest');
+    assert.equal(latest.id, second.id, 'one that was taken to compare with is not the one to go back to');
   });
 
   test('the dashboard leads from the list to the lines and rows, without a script too', async () => {

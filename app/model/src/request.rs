@@ -11,6 +11,10 @@ use crate::{
     table::TableMode,
 };
 
+/// Stands for how things are now in a comparison, and is the tag of the checkpoint that is taken for it, without a drill.
+/// Whoever asks for the newest checkpoint is not given such a one: it may be the state that they want to leave.
+pub const LIVE: &str = "live";
+
 /// `POST /v1/checkpoints`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,7 @@ use holdfast_engine::shown;
 use holdfast_model::{
     diff::{Diff, FileView, TableRows},
     name::Name,
-    request::CreateCheckpoint,
+    request::{CreateCheckpoint, LIVE},
     state::Trigger,
     view::RunView,
 };
@@ -23,8 +23,6 @@ const CHOICES: u32 = 100;
 const PAGE: usize = 100;
 /// A page waits so long for the count of changed rows before it is shown without it.
 const PATIENCE: Duration = Duration::from_millis(2500);
-/// The tag of a checkpoint that was taken to compare with.
-const LIVE: &str = "live";
 
 /// The query of a comparison.
 #[derive(Debug, Default, Deserialize)]

@@ -3,7 +3,8 @@
 use holdfast_model::{
     id::{CheckpointId, EnvironmentId},
     manifest::Manifest,
-    state::{Protection, Trigger},
+    request::LIVE,
+    state::{Proof, Protection, Trigger},
     view::{CheckpointList, CheckpointSummary, EnvironmentRef},
 };
 use sqlx::any::AnyRow;
@@ -192,16 +193,21 @@ impl Store {
         }
     }
 
-    /// The newest sealed checkpoint of an environment that is not a safety checkpoint.
+    /// The newest sealed checkpoint of an environment that is not a safety checkpoint, nor one that was taken only to
+    /// compare another one with how things are (tagged [`LIVE`], never drilled): whoever asks for the newest wants a
+    /// state to go back to.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn latest(&self, environment: &EnvironmentId) -> Result<Option<CheckpointRow>, StoreError> {
         let row = sqlx::query(select_checkpoint!(
-            "and c.environment = $1 and c.cause <> $2 order by c.created_at desc, c.id desc limit 1"
+            "and c.environment = $1 and c.cause <> $2 and not (c.proof = $3 and exists (select 1 from tag t \
+             where t.checkpoint = c.id and t.name = $4)) order by c.created_at desc, c.id desc limit 1"
         ))
         .bind(environment.as_str())
         .bind(Trigger::PreRestore.as_str())
+        .bind(Proof::Unproven.as_str())
+        .bind(LIVE)
         .fetch_optional(&self.pool)
         .await?;
         match row {

@@ -10,7 +10,7 @@ use crate::catalogue::{Catalogue, new_run};
 
 crate::on_both!(
     one_is_found_by_every_name_that_it_has,
-    latest_skips_safety_checkpoints,
+    latest_is_one_to_go_back_to,
     an_environment_is_found_by_name_and_an_ambiguous_one_is_not,
     lists_have_totals_over_all_that_match,
     rules_decide_about_deletion,
@@ -58,7 +58,7 @@ async fn one_is_found_by_every_name_that_it_has(c: &Catalogue) {
     assert!(matches!(find("chk_______").await, Err(StoreError::NotFound { .. })));
 }
 
-async fn latest_skips_safety_checkpoints(c: &Catalogue) {
+async fn latest_is_one_to_go_back_to(c: &Catalogue) {
     let environment = c.environment("p", "e").await;
     let id = c.sealed(&environment, None, &[]).await;
     let mut run = new_run(RunKind::Create, &environment, None);
@@ -70,6 +70,10 @@ async fn latest_skips_safety_checkpoints(c: &Catalogue) {
     assert_eq!(c.store.find_checkpoint("latest").await.unwrap().id, id);
     let (newest, _) = c.store.newest_with_manifest(&environment).await.unwrap().unwrap();
     assert_eq!(newest.id, safety.manifest.checkpoint, "the next one builds upon the safety checkpoint");
+
+    c.store.finish(&claim, RunState::Succeeded, None, None).await.unwrap();
+    c.sealed(&environment, None, &["live"]).await;
+    assert_eq!(c.store.find_checkpoint("latest").await.unwrap().id, id, "it was taken to compare with");
 
     c.environment("q", "e").await;
     assert_eq!(candidates(c.store.find_checkpoint("latest").await), ["p/e@latest", "q/e@latest"]);

@@ -3,7 +3,7 @@
 use clap::Args;
 use holdfast_model::{
     diff::{Changes, Diff},
-    request::CreateCheckpoint,
+    request::{CreateCheckpoint, LIVE},
     state::Trigger,
     view::CheckpointView,
 };
@@ -28,10 +28,8 @@ Examples:
   holdfast checkpoint diff chk_0abc… chk_0def… --table public.orders
 
 What is told is always the second minus the first, as they are given. `live` takes a checkpoint of how things are now,
-without a drill, and compares with that.";
+without a drill, and compares with that; such a one is never the `latest`.";
 
-/// What stands for how things are now.
-const LIVE: &str = "live";
 /// So many changed rows of a table are printed at most.
 const ROWS: usize = 1_000;
 
@@ -68,7 +66,7 @@ pub async fn run(session: &Session<'_>, arguments: DiffArguments) -> Result<Endi
         let Some(found) = interrupts.during(client.checkpoint(&arguments.first)).await? else {
             return Ok(Ending::Left);
         };
-        // The one that is taken now would be the `latest`.
+        // A name may be given to another one while this one is taken.
         first = found.id.to_string();
         match taken(session, &client, &found).await? {
             Some(id) => id,
