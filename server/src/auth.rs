@@ -2,7 +2,10 @@
 //! the host's own credential and other programs' credentials come as bearer tokens to `/v1`, people come with a
 //! session cookie to everything else.
 
-use holdfast_model::secret::Secret;
+use holdfast_model::{
+    access::{Access, Role},
+    secret::Secret,
+};
 use sha2::{Digest, Sha256};
 
 mod client_file;
@@ -18,8 +21,14 @@ pub use session::{CatalogueSessions, Person, layer, sign_in, signed_in};
 pub struct Caller {
     /// For people.
     pub name: String,
+    /// The same for the same one, whatever it is called: what a repeated request is recognised by.
+    pub subject: String,
     /// What follows from the way in.
     pub kind: CallerKind,
+    /// What it may do, and where.
+    pub access: Access,
+    /// Whether it has proven a short time ago who it is, or cannot be asked to.
+    pub fresh: bool,
 }
 
 /// The way in.
@@ -27,13 +36,37 @@ pub struct Caller {
 pub enum CallerKind {
     /// The credential in `client.json`: whoever can read it owns the data directory.
     Host,
-    /// Another bearer credential.
+    /// A key, or the service account of a program.
     Program,
     /// A signed-in person.
     Person,
 }
 
 impl Caller {
+    /// Whoever owns the data directory.
+    #[must_use]
+    pub fn host(name: String) -> Self {
+        Self {
+            name,
+            subject: "host".into(),
+            kind: CallerKind::Host,
+            access: Access::everywhere(Role::Admin),
+            fresh: true,
+        }
+    }
+
+    /// A program: it has no more than what programs may ever have.
+    #[must_use]
+    pub fn program(name: String, subject: String, access: Access) -> Self {
+        Self { name, subject, kind: CallerKind::Program, access: access.of_program(), fresh: false }
+    }
+
+    /// A person.
+    #[must_use]
+    pub fn person(name: String, subject: String, access: Access, fresh: bool) -> Self {
+        Self { name, subject, kind: CallerKind::Person, access, fresh }
+    }
+
     /// Whether it may name any path and command on this host.
     #[must_use]
     pub fn owns_host(&self) -> bool {

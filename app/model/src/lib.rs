@@ -5,6 +5,7 @@
 //! | room | what it holds |
 //! |---|---|
 //! | [`id`], [`name`] | identifiers that sort by time; names that may become paths |
+//! | [`access`] | roles, permissions, and what a caller has been given |
 //! | [`state`] | the four states that are never mixed, and the other closed lists of words |
 //! | [`definition`], [`secret`] | `holdfast.yaml` as it is read: what an environment consists of |
 //! | [`manifest`], [`ledger`] | what a sealed checkpoint says of itself |
@@ -16,6 +17,7 @@
 //! | [`request`], [`view`], [`plan`], [`problem`] | the REST API: what is asked, what is answered, what went wrong |
 //! | [`size`] | bytes for people, and percentages that add up |
 
+pub mod access;
 pub mod definition;
 pub mod diff;
 pub mod drill;

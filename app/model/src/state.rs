@@ -1,7 +1,5 @@
 //! Closed lists of words. The four states of a checkpoint are four types, so that they cannot be mixed.
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
 
 /// A word that is not in the list.
@@ -33,16 +31,16 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownWord;
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                Self::ALL.iter().copied().find(|w| w.as_str() == text).ok_or_else(|| UnknownWord {
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::state::UnknownWord;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|w| w.as_str() == text).ok_or_else(|| $crate::state::UnknownWord {
                     text: text.to_owned(),
                     what: $what,
                     known: Self::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>().join(", "),
@@ -51,6 +49,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;
 
 words!(/// How far a run is.
     RunState, "run state" {

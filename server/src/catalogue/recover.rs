@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     actions::{ActionError, Actions},
-    auth::{Caller, CallerKind, owner},
+    auth::{Caller, owner},
     config::{PlaceError, Settings},
     keys::{KeyError, ServerKey},
     serve,
@@ -223,7 +223,7 @@ async fn go_on(
     copy: &Snapshot,
     passed_over: Vec<String>,
 ) -> Result<Recovered, RecoverError> {
-    let caller = Caller { name: owner(), kind: CallerKind::Host };
+    let caller = Caller::host(owner());
     let tools = Arc::new(Tools::find(&serve::tool_settings(settings)).await);
     let desk = serve::desk(settings, store, &kit.server_key, &tools);
     let home = desk.vaults().found_at(&caller.name, &kit.password, &kit.place, kit.access.as_ref()).await?;

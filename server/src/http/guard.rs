@@ -6,6 +6,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use holdfast_model::access::{Access, Role};
 use tower_sessions::Session;
 
 use super::{ApiError, Rule, Web};
@@ -82,8 +83,12 @@ async fn bearer(web: &Web, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let found = web.actions().store().credential(&token_hash(token.trim())).await.map_err(ActionError::from)?;
     match found {
         Some(row) => {
-            let kind = if row.kind == "host" { CallerKind::Host } else { CallerKind::Program };
-            Ok(Caller { name: row.name, kind })
+            if row.kind == "host" {
+                Ok(Caller::host(row.name))
+            } else {
+                let subject = format!("key:{}", row.name);
+                Ok(Caller::program(row.name, subject, Access::everywhere(Role::Operator)))
+            }
         }
         None => refused("this token is not known; on this machine the token is in client.json"),
     }

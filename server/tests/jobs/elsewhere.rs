@@ -5,12 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use holdfast::{
-    actions::ActionError,
-    auth::{Caller, CallerKind},
-    store::RunFilter,
-};
+use holdfast::{actions::ActionError, auth::Caller, store::RunFilter};
 use holdfast_model::{
+    access::{Access, Role},
     event::{EventBody, StepState},
     id::CheckpointId,
     plan::{PlanTarget, RestorePlan},
@@ -136,7 +133,7 @@ async fn into_a_folder_nothing_of_the_application_is_touched() {
     for own in [house.data().join("x"), house.data().join("vaults/shop/x")] {
         assert!(refusal(&house, &id, &into(own)).await.contains("belongs to Holdfast itself"));
     }
-    let person = Caller { name: "eve".into(), kind: CallerKind::Person };
+    let person = Caller::person("eve".into(), "eve".into(), Access::everywhere(Role::Admin), true);
     let elsewhere = into(house.folder.path().join("other"));
     let refused = house.actions().restore(&person, id.as_str(), elsewhere.clone()).await.unwrap_err();
     assert!(matches!(&refused, ActionError::Forbidden(why) if why.contains("allow_paths")), "{refused}");
@@ -242,7 +239,7 @@ async fn an_environment_that_is_not_there_is_made_with_places_of_its_own() {
     assert_eq!(planned.items[0].place, copy.join("up").display().to_string());
     assert!(!planned.safety && planned.refused.is_empty(), "{planned:?}");
     assert!(house.store.find_environment("shop/copy").await.is_err() && !copy.exists(), "a plan has made something");
-    let person = Caller { name: "eve".into(), kind: CallerKind::Person };
+    let person = Caller::person("eve".into(), "eve".into(), Access::everywhere(Role::Admin), true);
     let refused = house.actions().restore(&person, id.as_str(), request.clone()).await.unwrap_err();
     assert!(matches!(&refused, ActionError::Forbidden(why) if why.contains("allow_paths")), "{refused}");
 

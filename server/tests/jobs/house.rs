@@ -8,7 +8,7 @@ use std::{
 
 use holdfast::{
     actions::Actions,
-    auth::{Caller, CallerKind},
+    auth::Caller,
     config::Settings,
     jobs::{Desk, DeskSettings},
     keys::ServerKey,
@@ -127,7 +127,7 @@ impl House {
     }
 
     pub fn ada() -> Caller {
-        Caller { name: "ada".into(), kind: CallerKind::Host }
+        Caller::host("ada".into())
     }
 
     /// Waits for something that is done in the background.
