@@ -16,6 +16,9 @@ pub enum AppError {
     /// The person may not do this.
     #[error("{0}")]
     Forbidden(String),
+    /// The person may do it, but signed in too long ago for that.
+    #[error("Sign in once more: this changes or gives away what cannot be taken back.")]
+    SignInAgain,
     /// There is no such thing (any more).
     #[error("{0}")]
     NotFound(String),
@@ -36,7 +39,7 @@ impl AppError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::SignedOut => 401,
-            Self::Forbidden(_) => 403,
+            Self::Forbidden(_) | Self::SignInAgain => 403,
             Self::NotFound(_) => 404,
             Self::Conflict(_) => 409,
             Self::Invalid(_) => 422,

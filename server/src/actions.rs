@@ -7,6 +7,7 @@ use holdfast_engine::Tools;
 use tokio::sync::broadcast;
 
 use crate::{
+    auth::{Caller, owner},
     compare::Comparisons,
     config::Settings,
     jobs::Desk,
@@ -31,6 +32,7 @@ mod import;
 mod request;
 mod restore;
 mod runs;
+mod scope;
 mod tables;
 mod vaults;
 
@@ -42,11 +44,16 @@ pub use environments::Apply;
 pub use error::ActionError;
 pub use export::{ExportFormat, ExportQuery};
 pub use runs::ListRuns;
+pub(crate) use scope::refusal;
 pub use tables::{RowsQuery, TablesQuery};
 
 /// The actions, with all that they need. Cheap to clone.
 #[derive(Clone)]
-pub struct Actions(Arc<Parts>);
+pub struct Actions {
+    parts: Arc<Parts>,
+    store: Store,
+    caller: Arc<Caller>,
+}
 
 struct Parts {
     desk: Desk,
@@ -58,40 +65,33 @@ struct Parts {
 }
 
 impl Actions {
-    /// Puts the parts together.
+    /// Puts the parts together, for the owner of this host.
     #[must_use]
     pub fn new(desk: Desk, key: ServerKey, tools: Arc<Tools>, settings: Settings) -> Self {
-        Self(Arc::new(Parts {
-            desk,
-            key,
-            tools,
-            settings,
-            comparisons: Comparisons::default(),
-            looks: Looks::default(),
-        }))
-    }
-
-    /// The catalogue.
-    #[must_use]
-    pub fn store(&self) -> &Store {
-        self.0.desk.store()
+        let store = desk.store().clone();
+        let (comparisons, looks) = (Comparisons::default(), Looks::default());
+        Self {
+            parts: Arc::new(Parts { desk, key, tools, settings, comparisons, looks }),
+            store,
+            caller: Arc::new(Caller::host(owner())),
+        }
     }
 
     /// The settings of this server.
     #[must_use]
     pub fn settings(&self) -> &Settings {
-        &self.0.settings
+        &self.parts.settings
     }
 
     /// The programs of this host.
     #[must_use]
     pub fn tools(&self) -> &Tools {
-        &self.0.tools
+        &self.parts.tools
     }
 
     /// Every event that is stored from now on.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<(holdfast_model::id::RunId, holdfast_model::event::Event)> {
-        Live::subscribe(self.0.desk.live())
+        Live::subscribe(self.parts.desk.live())
     }
 }

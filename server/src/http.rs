@@ -69,9 +69,10 @@ impl Web {
         Self(Arc::new(Parts { actions, base, leptos, cancel }))
     }
 
-    /// What may be asked.
+    /// The actions as the server itself may ask for them. What somebody else asks for goes by the [`Actions`] that a
+    /// handler takes as an argument: they are bound to its caller.
     #[must_use]
-    pub fn actions(&self) -> &Actions {
+    fn unbound(&self) -> &Actions {
         &self.0.actions
     }
 
@@ -87,7 +88,7 @@ impl Web {
 /// # Errors
 /// When the public address cannot be an origin.
 pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::ConfigError> {
-    let settings = web.actions().settings().clone();
+    let settings = web.unbound().settings().clone();
     let (programs, people) = table.into_routers(&web);
     let mut csrf = CsrfLayer::new();
     if let Some(url) = &settings.public_url {
@@ -96,7 +97,7 @@ pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::Config
     let people = people
         .fallback(dashboard::not_found)
         .with_state(web.clone())
-        .layer(auth::layer(web.actions().store().clone(), settings.public_url.as_ref()))
+        .layer(auth::layer(web.unbound().store().clone(), settings.public_url.as_ref()))
         .layer(csrf);
     Ok(programs
         .with_state(web)

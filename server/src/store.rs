@@ -7,7 +7,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use holdfast_model::id::RunId;
+use holdfast_model::{access::Access, id::RunId};
 use sqlx::{Any, Pool};
 use tokio::sync::{Mutex, Notify, broadcast};
 
@@ -32,13 +32,16 @@ mod rows;
 mod rules;
 mod runs;
 mod samples;
+mod sight;
 mod value;
-pub(crate) use value::fresh;
 mod vault_care;
 mod vaults;
 mod verdicts;
 mod views;
 mod write;
+
+use sight::Sight;
+pub(crate) use value::fresh;
 
 pub use adoption::{Added, FoundCheckpoint};
 pub use catalogue::CatalogueCopy;
@@ -73,9 +76,16 @@ pub struct Store {
     turn: Arc<Mutex<()>>,
     queued: Arc<Notify>,
     cancels: broadcast::Sender<RunId>,
+    sight: Sight,
 }
 
 impl Store {
+    /// The same catalogue as somebody sees it who has this access: what belongs to other projects is not there.
+    #[must_use]
+    pub fn seen_by(&self, access: &Access) -> Self {
+        Self { sight: Sight::of(access), ..self.clone() }
+    }
+
     /// Which database holds it.
     #[must_use]
     pub const fn engine(&self) -> Engine {

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::http::{Method, StatusCode, header::ACCEPT, request::Parts};
+use axum::http::{
+    Method, StatusCode,
+    header::{ACCEPT, REFERER},
+    request::Parts,
+};
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 
@@ -28,11 +32,25 @@ pub(super) fn answer<T>(result: Result<T, AppError>) -> Result<T, AppError> {
         let plain = is_plain_form(&parts);
         if *error == AppError::SignedOut && (plain || !parts.uri.path().starts_with("/ui/")) {
             leptos_axum::redirect("/sign-in");
+        } else if *error == AppError::SignInAgain && plain {
+            leptos_axum::redirect(&again(&parts));
         } else if !plain && let Ok(status) = StatusCode::from_u16(error.status()) {
             response.set_status(status);
         }
     }
     result
+}
+
+/// Signing in once more, and back to the page that the form stood on.
+fn again(parts: &Parts) -> String {
+    let from = parts.headers.get(REFERER).and_then(|from| from.to_str().ok());
+    // Scheme and host are our own, or there would have been no answer but a refusal.
+    let page = from.and_then(|from| from.splitn(4, '/').nth(3)).unwrap_or_default();
+    let page: String = page
+        .bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect();
+    format!("/sign-in/again?next=%2F{page}")
 }
 
 /// Where a plain form lands; with wasm the page decides for itself.

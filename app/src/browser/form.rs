@@ -52,6 +52,13 @@ async fn send(form: HtmlFormElement) {
             let _ = window().location().set_href("/sign-in");
             String::new()
         }
+        Err(AppError::SignInAgain) => {
+            let location = window().location();
+            let page = location.pathname().unwrap_or_default() + &location.search().unwrap_or_default();
+            let page = String::from(js_sys::encode_uri_component(&page));
+            let _ = location.set_href(&format!("/sign-in/again?next={page}"));
+            String::new()
+        }
         Err(error) => error.to_string(),
     };
     if let Ok(Some(place)) = form.query_selector(".refusal") {

@@ -26,6 +26,7 @@ where
 pub fn failure(error: &AppError) -> AnyView {
     let (title, href, next) = match error {
         AppError::SignedOut => ("You are signed out", "/sign-in", "Sign in"),
+        AppError::SignInAgain => ("Sign in once more", "/sign-in/again", "Sign in"),
         AppError::NotFound(_) => ("Not found", "/", "Go to the overview"),
         AppError::Forbidden(_) => ("Not allowed", "/", "Go to the overview"),
         AppError::Conflict(_) | AppError::Invalid(_) => ("Not possible now", "/", "Go to the overview"),

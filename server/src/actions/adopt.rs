@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use holdfast_model::{
+    access::Permission,
     definition::Definition,
     id::EnvironmentId,
     manifest::Manifest,
@@ -15,7 +16,6 @@ use zeroize::Zeroizing;
 
 use super::{ActionError, Actions, definition::view};
 use crate::{
-    auth::Caller,
     store::{AppliedDefinition, AppliedView, FoundCheckpoint, ProjectRow, Publication, VaultRow},
     vaults::{
         OpenVault, VaultsError, blocking,
@@ -38,36 +38,33 @@ impl Actions {
     /// # Errors
     /// [`ActionError::Unprocessable`] when there is no vault, or the password does not open it;
     /// [`ActionError::Conflict`] when the project has another vault.
-    pub async fn adopt(&self, caller: &Caller, request: AdoptVault) -> Result<Adopted, ActionError> {
+    pub async fn adopt(&self, request: AdoptVault) -> Result<Adopted, ActionError> {
+        // It may bring environments of any project.
+        self.require(None, Permission::Vaults)?;
         let password = Password::new(request.password);
         let key = request.key.map(|key| (key.name, key.content.into_bytes()));
-        let vaults = self.0.desk.vaults();
+        let vaults = self.parts.desk.vaults();
         let place = place(&request.location, request.bucket.as_ref())?;
         let vault = vaults.open_unknown(&place, &password, key).await.map_err(refused)?;
         let mut contents = blocking(vault.clone(), contents::read).await?;
         let project = project(request.project, &contents)?;
         refuse_two_of_one_name(&contents)?;
         let foreign = self.foreign(&vault, &mut contents, &project).await?;
-        let open = vaults.adopt(&caller.name, &project, &password, request.bucket.as_ref(), vault).await?;
-        self.bring_in(caller, open, contents, foreign, project).await
+        let open = vaults.adopt(&self.caller.name, &project, &password, request.bucket.as_ref(), vault).await?;
+        self.bring_in(open, contents, foreign, project).await
     }
 
     /// Makes visible what lies in a vault that the catalogue knows, and is newer than the catalogue.
     ///
     /// # Errors
     /// When the vault cannot be opened or listed.
-    pub(crate) async fn take_in(
-        &self,
-        caller: &Caller,
-        project: &ProjectRow,
-        vault: &VaultRow,
-    ) -> Result<Adopted, ActionError> {
-        let open = self.0.desk.vaults().get(&vault.id).await?;
+    pub(crate) async fn take_in(&self, project: &ProjectRow, vault: &VaultRow) -> Result<Adopted, ActionError> {
+        let open = self.parts.desk.vaults().get(&vault.id).await?;
         let contents = blocking(open.vault.clone(), contents::read).await?;
         let ours = contents.checkpoints.iter().map(|sealed| &sealed.snapshot);
         let there: HashSet<String> = ours.chain(&contents.foreign).map(|snapshot| snapshot.id.to_string()).collect();
         // What others wrote becomes visible only when somebody asks for it.
-        let mut adopted = self.bring_in(caller, open, contents, Vec::new(), project.name.clone()).await?;
+        let mut adopted = self.bring_in(open, contents, Vec::new(), project.name.clone()).await?;
         for gone in self.store().snapshots_of(&vault.id).await?.into_iter().filter(|id| !there.contains(id)) {
             adopted.problems.push(format!("a checkpoint's snapshot {gone} is not there, or cannot be read"));
         }
@@ -76,19 +73,18 @@ impl Actions {
 
     async fn bring_in(
         &self,
-        caller: &Caller,
         open: OpenVault,
         mut contents: Contents,
         foreign: Vec<(Sealed, Zeroizing<Vec<u8>>)>,
         project: Name,
     ) -> Result<Adopted, ActionError> {
         let location = open.vault.location();
-        let (environments, ids) = self.environments_of(caller, &open, &mut contents, &foreign, &project).await?;
+        let (environments, ids) = self.environments_of(&open, &mut contents, &foreign, &project).await?;
 
         let sealed = contents.checkpoints.into_iter().chain(foreign.into_iter().map(|(sealed, _)| sealed));
         let found: Vec<FoundCheckpoint> = sealed.filter_map(|sealed| publication(sealed, &open, &ids)).collect();
         let added = self.store().adopt_checkpoints(&open.id, &found, &contents.facts).await?;
-        self.0.desk.measure(&open).await?;
+        self.parts.desk.measure(&open).await?;
         self.store().sample().await?;
         Ok(Adopted {
             project,
@@ -133,7 +129,6 @@ impl Actions {
     /// Makes the environments; gives where each one that a manifest names stands now.
     async fn environments_of(
         &self,
-        caller: &Caller,
         open: &OpenVault,
         contents: &mut Contents,
         foreign: &[(Sealed, Zeroizing<Vec<u8>>)],
@@ -164,7 +159,7 @@ impl Actions {
         for (name, known) in known {
             let applied = self.applied(project, &known, &mut contents.problems)?;
             let wanted = &known.manifest.environment_id;
-            let id = self.store().adopt_environment(&self.0.key, &caller.name, wanted, &applied).await?;
+            let id = self.store().adopt_environment(&self.parts.key, &self.caller.name, wanted, &applied).await?;
             let row = self.store().environment(&id).await?;
             environments.push(AdoptedEnvironment {
                 environment: EnvironmentRef { id: id.clone(), name: row.name, project: row.project },

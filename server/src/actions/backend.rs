@@ -18,40 +18,35 @@ use holdfast_model::{
 use time::OffsetDateTime;
 
 use super::{ActionError, Actions, ListCheckpoints, PlaceQuery, RowsQuery, TableQuery, TablesQuery, ValueQuery};
-use crate::{auth::Caller, store::RunFilter};
+use crate::store::RunFilter;
 
 /// The server as one signed-in caller sees it.
-pub struct CallerBackend {
-    /// What may be asked.
-    pub actions: Actions,
-    /// Who asks.
-    pub caller: Caller,
-}
+pub struct CallerBackend(pub Actions);
 
 #[async_trait]
 impl Backend for CallerBackend {
     async fn overview(&self) -> Result<Overview, AppError> {
-        Ok(self.actions.store().overview().await.map_err(ActionError::from)?)
+        Ok(self.0.store().overview().await.map_err(ActionError::from)?)
     }
 
     async fn projects(&self) -> Result<Vec<ProjectView>, AppError> {
-        Ok(self.actions.projects().await?)
+        Ok(self.0.projects().await?)
     }
 
     async fn vaults(&self) -> Result<Vec<VaultView>, AppError> {
-        Ok(self.actions.list_vaults().await?)
+        Ok(self.0.list_vaults().await?)
     }
 
     async fn environment(&self, project: &str, name: &str) -> Result<EnvironmentPage, AppError> {
         let text = format!("{project}/{name}");
-        let environment = self.actions.environment(&text).await?;
+        let environment = self.0.environment(&text).await?;
         let query = ListCheckpoints { environment: Some(text), limit: Some(50), ..ListCheckpoints::default() };
         let filter = RunFilter { environment: Some(environment.id.clone()), limit: Some(20), ..RunFilter::default() };
-        let projects = self.actions.projects().await?;
+        let projects = self.0.projects().await?;
         Ok(EnvironmentPage {
             now: OffsetDateTime::now_utc(),
-            checkpoints: self.actions.list_checkpoints(query).await?,
-            runs: self.actions.store().runs(&filter).await.map_err(ActionError::from)?,
+            checkpoints: self.0.list_checkpoints(query).await?,
+            runs: self.0.store().runs(&filter).await.map_err(ActionError::from)?,
             recovery_kit_confirmed: projects
                 .iter()
                 .any(|project| project.name == environment.project && project.recovery_kit_confirmed),
@@ -60,14 +55,14 @@ impl Backend for CallerBackend {
     }
 
     async fn checkpoint(&self, id: &str) -> Result<CheckpointPage, AppError> {
-        let checkpoint = self.actions.checkpoint(id).await?;
-        let text = self.actions.manifest(checkpoint.id.as_str()).await?;
+        let checkpoint = self.0.checkpoint(id).await?;
+        let text = self.0.manifest(checkpoint.id.as_str()).await?;
         let manifest: Manifest = serde_json::from_str(&text).map_err(ActionError::internal)?;
         let filter = RunFilter { checkpoint: Some(checkpoint.id.clone()), limit: Some(20), ..RunFilter::default() };
         Ok(CheckpointPage {
             now: OffsetDateTime::now_utc(),
-            runs: self.actions.store().runs(&filter).await.map_err(ActionError::from)?,
-            may_delete: self.actions.why_not_delete(&checkpoint.id).await?,
+            runs: self.0.store().runs(&filter).await.map_err(ActionError::from)?,
+            may_delete: self.0.why_not_delete(&checkpoint.id).await?,
             components: manifest.components.iter().map(ComponentFacts::from).collect(),
             checkpoint,
         })
@@ -75,86 +70,86 @@ impl Backend for CallerBackend {
 
     async fn run(&self, id: &str) -> Result<RunPage, AppError> {
         // The run first: an event that comes in between is in the list and newer than the run, never the other way.
-        let run = self.actions.run(id).await?;
-        let events = self.actions.events(&run.id).await?;
+        let run = self.0.run(id).await?;
+        let events = self.0.events(&run.id).await?;
         Ok(RunPage { now: OffsetDateTime::now_utc(), run, events })
     }
 
     async fn activity(&self) -> Result<Vec<RunView>, AppError> {
         let filter = RunFilter { limit: Some(100), ..RunFilter::default() };
-        Ok(self.actions.store().runs(&filter).await.map_err(ActionError::from)?)
+        Ok(self.0.store().runs(&filter).await.map_err(ActionError::from)?)
     }
 
     async fn back_up(&self, request: CreateCheckpoint) -> Result<RunView, AppError> {
-        Ok(self.actions.create(&self.caller, request).await?)
+        Ok(self.0.create(request).await?)
     }
 
     async fn verify(&self, id: &str) -> Result<RunView, AppError> {
-        Ok(self.actions.verify(&self.caller, id).await?)
+        Ok(self.0.verify(id).await?)
     }
 
     async fn drill(&self, id: &str) -> Result<RunView, AppError> {
-        Ok(self.actions.drill(&self.caller, id).await?)
+        Ok(self.0.drill(id).await?)
     }
 
     async fn restore(&self, id: &str, request: RestoreCheckpoint) -> Result<RunView, AppError> {
-        Ok(self.actions.restore(&self.caller, id, request).await?)
+        Ok(self.0.restore(id, request).await?)
     }
 
     async fn restore_plan(&self, id: &str, request: RestoreCheckpoint) -> Result<RestorePlan, AppError> {
-        Ok(self.actions.restore_plan(&self.caller, id, request).await?)
+        Ok(self.0.restore_plan(id, request).await?)
     }
 
     async fn folder(&self, id: &str, asked: FolderAsked) -> Result<FolderView, AppError> {
         let FolderAsked { component, path, raw } = asked;
-        Ok(self.actions.folder(id, &PlaceQuery { component, path, raw }).await?)
+        Ok(self.0.folder(id, &PlaceQuery { component, path, raw }).await?)
     }
 
     async fn tables(&self, id: &str, component: &str) -> Result<TablesView, AppError> {
-        Ok(self.actions.tables(id, &TablesQuery { component: component.to_owned() }).await?)
+        Ok(self.0.tables(id, &TablesQuery { component: component.to_owned() }).await?)
     }
 
     async fn rows(&self, id: &str, asked: RowsAsked) -> Result<TablePage, AppError> {
         let RowsAsked { component, schema, table, from } = asked;
-        Ok(self.actions.table(&self.caller, id, &RowsQuery { component, schema, table, from }).await?)
+        Ok(self.0.table(id, &RowsQuery { component, schema, table, from }).await?)
     }
 
     async fn compare(&self, asked: Asked) -> Result<CompareData, AppError> {
-        Ok(self.actions.compare_page(asked).await?)
+        Ok(self.0.compare_page(asked).await?)
     }
 
     async fn compared_file(&self, asked: FileAsked) -> Result<FileView, AppError> {
         let FileAsked { pair, component, path, raw } = asked;
         let query = PlaceQuery { component, path, raw };
-        Ok(self.actions.diff_file(&self.caller, &pair.first, &pair.second, &query).await?)
+        Ok(self.0.diff_file(&pair.first, &pair.second, &query).await?)
     }
 
     async fn compared_table(&self, asked: TableAsked) -> Result<TableRows, AppError> {
         let TableAsked { pair, component, schema, table, after } = asked;
         let query = TableQuery { component, schema, table, after: usize::try_from(after).unwrap_or(usize::MAX) };
-        Ok(self.actions.diff_table(&self.caller, &pair.first, &pair.second, &query).await?)
+        Ok(self.0.diff_table(&pair.first, &pair.second, &query).await?)
     }
 
     async fn compared_value(&self, asked: ValueAsked) -> Result<(Option<String>, Option<String>), AppError> {
         let ValueAsked { pair, component, variable } = asked;
         let query = ValueQuery { component, variable };
-        Ok(self.actions.diff_value(&self.caller, &pair.first, &pair.second, &query).await?)
+        Ok(self.0.diff_value(&pair.first, &pair.second, &query).await?)
     }
 
     async fn compare_now(&self, first: &str) -> Result<RunView, AppError> {
-        Ok(self.actions.create_live(&self.caller, first).await?)
+        Ok(self.0.create_live(first).await?)
     }
 
     async fn cancel(&self, run: &str) -> Result<(), AppError> {
-        self.actions.cancel(&self.caller, run).await?;
+        self.0.cancel(run).await?;
         Ok(())
     }
 
     async fn delete(&self, id: &str) -> Result<(), AppError> {
-        Ok(self.actions.delete(&self.caller, id).await?)
+        Ok(self.0.delete(id).await?)
     }
 
     async fn confirm_recovery_kit(&self, project: &str) -> Result<(), AppError> {
-        Ok(self.actions.confirm_recovery_kit(&self.caller, project, None).await?)
+        Ok(self.0.confirm_recovery_kit(project, None).await?)
     }
 }

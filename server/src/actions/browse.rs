@@ -8,6 +8,7 @@ use std::{
 
 use holdfast_engine::{FolderArchive, export, shown};
 use holdfast_model::{
+    access::Permission,
     manifest::ManifestComponent,
     state::Kind,
     view::{EntryView, FolderView},
@@ -17,7 +18,6 @@ use serde::Deserialize;
 
 use super::{ActionError, Actions};
 use crate::{
-    auth::Caller,
     jobs::{Content, DeskError},
     store::CheckpointRow,
     vaults::{VaultsError, blocking},
@@ -87,19 +87,14 @@ impl Actions {
     ///
     /// # Errors
     /// When there is no such checkpoint, component or file.
-    pub async fn file(
-        &self,
-        caller: &Caller,
-        text: &str,
-        query: &PlaceQuery,
-    ) -> Result<(OsString, Content), ActionError> {
+    pub async fn file(&self, text: &str, query: &PlaceQuery) -> Result<(OsString, Content), ActionError> {
         let place = self.place(text, query).await?;
         if place.node.kind != NodeKind::File {
             let message = format!("`{}` is not a regular file; name a file in it", shown(&place.path));
             return Err(ActionError::invalid("path", message));
         }
         let what = format!("{}/{}", place.component.place, shown(&place.path));
-        self.store().audit(&caller.name, "checkpoint.read", place.row.id.as_str(), &what).await?;
+        self.store().audit(&self.caller.name, "checkpoint.read", place.row.id.as_str(), &what).await?;
         let (name, size, node) = (place.node.name.clone(), place.node.size, place.node);
         let reader = blocking(place.vault, move |vault| vault.read(&node)).await?;
         Ok((name, Content { size, reader: Box::new(reader) }))
@@ -109,13 +104,7 @@ impl Actions {
     ///
     /// # Errors
     /// When there is no such checkpoint, component or folder, or it cannot be read.
-    pub async fn archive(
-        &self,
-        caller: &Caller,
-        text: &str,
-        query: &PlaceQuery,
-        cancel: Cancel,
-    ) -> Result<FolderArchive, ActionError> {
+    pub async fn archive(&self, text: &str, query: &PlaceQuery, cancel: Cancel) -> Result<FolderArchive, ActionError> {
         let place = self.place(text, query).await?;
         if place.node.subtree.is_none() {
             return Err(not_a_folder(&place.path));
@@ -128,13 +117,13 @@ impl Actions {
             let plural = if left_out.len() == 1 { "" } else { "s" };
             what.push_str(&format!(", without {} socket{plural}: {}", left_out.len(), named.join(", ")));
         }
-        self.store().audit(&caller.name, "checkpoint.read", place.row.id.as_str(), &what).await?;
+        self.store().audit(&self.caller.name, "checkpoint.read", place.row.id.as_str(), &what).await?;
         Ok(archive)
     }
 
     /// What is at a place of a checkpoint.
     async fn place(&self, text: &str, query: &PlaceQuery) -> Result<Place, ActionError> {
-        let row = self.store().find_checkpoint(text).await?;
+        let row = self.checkpoint_to(Permission::Read, text).await?;
         let path = query.path()?;
         let manifest = self.store().manifest(&row.id).await?;
         let component = manifest
@@ -142,7 +131,7 @@ impl Actions {
             .into_iter()
             .find(|component| component.name.as_str() == query.component && component.kind == Kind::Files)
             .ok_or_else(|| ActionError::NotFound(format!("{} has no files component `{}`", row.id, query.component)))?;
-        let (vault, root) = self.0.desk.sealed(&row.id).await?;
+        let (vault, root) = self.parts.desk.sealed(&row.id).await?;
         let node = find(&vault, root, Path::new(&component.place).join(&path)).await?;
         let node = node.ok_or_else(|| {
             ActionError::NotFound(format!("{} holds nothing at `{}` in `{}`", row.id, shown(&path), component.name))

@@ -1,32 +1,31 @@
 //! The catalogue's own copies: one that is asked for, and the kit by which one becomes a catalogue again.
 
 use holdfast_model::{
+    access::Permission,
     request::CopyCatalogue,
     view::{CatalogueCopied, CatalogueKit},
 };
 
 use super::{ActionError, Actions};
-use crate::{auth::Caller, catalogue::CopyError};
+use crate::catalogue::CopyError;
 
 impl Actions {
     /// Copies the catalogue into a vault now, and into the same one every day when it was named; audited.
     ///
     /// # Errors
     /// When there is no such vault, it cannot be written, or the catalogue is in a database server.
-    pub async fn copy_catalogue(
-        &self,
-        caller: &Caller,
-        request: CopyCatalogue,
-    ) -> Result<CatalogueCopied, ActionError> {
-        Ok(self.0.desk.copy_catalogue(&caller.name, request.to.as_ref()).await?)
+    pub async fn copy_catalogue(&self, request: CopyCatalogue) -> Result<CatalogueCopied, ActionError> {
+        self.require(None, Permission::RecoveryKit)?;
+        Ok(self.parts.desk.copy_catalogue(&self.caller.name, request.to.as_ref()).await?)
     }
 
     /// Everything that `holdfast recover` needs, the server key included; audited.
     ///
     /// # Errors
     /// When there is no vault yet, or it cannot be read.
-    pub async fn catalogue_kit(&self, caller: &Caller) -> Result<CatalogueKit, ActionError> {
-        let kit = self.0.desk.vaults().catalogue_kit(&caller.name).await?;
+    pub async fn catalogue_kit(&self) -> Result<CatalogueKit, ActionError> {
+        self.require(None, Permission::RecoveryKit)?;
+        let kit = self.parts.desk.vaults().catalogue_kit(&self.caller.name).await?;
         kit.ok_or_else(|| CopyError::NoVault.into())
     }
 }

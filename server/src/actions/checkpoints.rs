@@ -1,6 +1,7 @@
 //! Checkpoints: take, list, show, verify, drill, put back, delete, read from.
 
 use holdfast_model::{
+    access::Permission,
     id::CheckpointId,
     request::CreateCheckpoint,
     state::{RunKind, Trigger},
@@ -79,10 +80,10 @@ impl Actions {
     ///
     /// # Errors
     /// When the environment is unknown or ambiguous, or the request names what is not there.
-    pub async fn create(&self, caller: &Caller, request: CreateCheckpoint) -> Result<RunView, ActionError> {
+    pub async fn create(&self, request: CreateCheckpoint) -> Result<RunView, ActionError> {
         check_create(&request)?;
-        let trigger = trigger(caller, request.trigger)?;
-        let environment = self.store().find_environment(&request.environment).await?;
+        let trigger = trigger(&self.caller, request.trigger)?;
+        let environment = self.environment_to(Permission::Create, &request.environment).await?;
         refuse_unconfirmed(&environment)?;
         let known: Vec<_> = environment.view.components.iter().map(|c| (c.name.clone(), c.kind)).collect();
         check_selection(&known, &request.components, &request.without)?;
@@ -91,7 +92,7 @@ impl Actions {
             on: On::Environment(environment.id),
             checkpoint: None,
             request: serde_json::to_value(&request).map_err(ActionError::internal)?,
-            created_by: caller.name.clone(),
+            created_by: self.caller.name.clone(),
             trigger,
             slot: None,
         };
@@ -102,25 +103,25 @@ impl Actions {
     ///
     /// # Errors
     /// When there is no such checkpoint.
-    pub async fn verify(&self, caller: &Caller, text: &str) -> Result<RunView, ActionError> {
-        self.work_on(caller, RunKind::Verify, text).await
+    pub async fn verify(&self, text: &str) -> Result<RunView, ActionError> {
+        self.work_on(RunKind::Verify, text).await
     }
 
     /// Asks for a drill.
     ///
     /// # Errors
     /// When there is no such checkpoint.
-    pub async fn drill(&self, caller: &Caller, text: &str) -> Result<RunView, ActionError> {
-        self.work_on(caller, RunKind::Drill, text).await
+    pub async fn drill(&self, text: &str) -> Result<RunView, ActionError> {
+        self.work_on(RunKind::Drill, text).await
     }
 
     /// Deletes a checkpoint, if the rules allow it.
     ///
     /// # Errors
     /// [`ActionError::Conflict`] with the reason when they do not.
-    pub async fn delete(&self, caller: &Caller, text: &str) -> Result<(), ActionError> {
-        let row = self.store().find_checkpoint(text).await?;
-        Ok(self.0.desk.delete_checkpoint(&row.id, &caller.name).await?)
+    pub async fn delete(&self, text: &str) -> Result<(), ActionError> {
+        let row = self.checkpoint_to(Permission::Delete, text).await?;
+        Ok(self.parts.desk.delete_checkpoint(&row.id, &self.caller.name).await?)
     }
 
     /// The exact bytes of `manifest.json`.
@@ -136,9 +137,9 @@ impl Actions {
     ///
     /// # Errors
     /// When there is no such checkpoint or file.
-    pub async fn content(&self, caller: &Caller, text: &str, path: &str) -> Result<Content, ActionError> {
-        let row = self.store().find_checkpoint(text).await?;
-        Ok(self.0.desk.content(&row.id, path, &caller.name).await?)
+    pub async fn content(&self, text: &str, path: &str) -> Result<Content, ActionError> {
+        let row = self.checkpoint_to(Permission::Read, text).await?;
+        Ok(self.parts.desk.content(&row.id, path, &self.caller.name).await?)
     }
 
     /// Why a checkpoint may not be deleted now; none when it may.
@@ -149,9 +150,9 @@ impl Actions {
         Ok(self.store().may_delete(id).await?.err().map(|refusal| refusal.to_string()))
     }
 
-    async fn work_on(&self, caller: &Caller, kind: RunKind, text: &str) -> Result<RunView, ActionError> {
-        let row = self.store().find_checkpoint(text).await?;
-        self.enqueue(of(caller, kind, row, serde_json::Value::Null)).await
+    async fn work_on(&self, kind: RunKind, text: &str) -> Result<RunView, ActionError> {
+        let row = self.checkpoint_to(Permission::Drill, text).await?;
+        self.enqueue(of(&self.caller, kind, row, serde_json::Value::Null)).await
     }
 
     pub(super) async fn enqueue(&self, run: NewRun) -> Result<RunView, ActionError> {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use holdfast_app::backend::{Asked, CompareData, ComparePage, RunPage};
 use holdfast_engine::shown;
 use holdfast_model::{
+    access::Permission,
     diff::{Diff, FileView, TableRows},
     name::Name,
     request::{CreateCheckpoint, LIVE},
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{ActionError, Actions, ListCheckpoints, browse::PlaceQuery};
-use crate::{auth::Caller, compare::CompareError, store::CheckpointRow};
+use crate::{compare::CompareError, store::CheckpointRow};
 
 /// Checkpoints that a page offers for choice.
 const CHOICES: u32 = 100;
@@ -76,45 +77,36 @@ impl Actions {
     /// When there is no such checkpoint, or one cannot be read.
     pub async fn diff(&self, first: &str, second: &str, query: &DiffQuery) -> Result<Arc<Diff>, ActionError> {
         let (first, second) = self.ends(first, second).await?;
-        Ok(self.0.comparisons.whole(&self.0.desk, &first, &second, query.rows).await?)
+        Ok(self.parts.comparisons.whole(&self.parts.desk, &first, &second, query.rows).await?)
     }
 
     /// One file of a comparison, line by line; audited.
     ///
     /// # Errors
     /// When there is no such checkpoint, component or file.
-    pub async fn diff_file(
-        &self,
-        caller: &Caller,
-        first: &str,
-        second: &str,
-        query: &PlaceQuery,
-    ) -> Result<FileView, ActionError> {
-        let (first, second) = self.ends(first, second).await?;
+    pub async fn diff_file(&self, first: &str, second: &str, query: &PlaceQuery) -> Result<FileView, ActionError> {
+        let (first, second) = self.ends_to(Permission::Read, first, second).await?;
         let path = query.path()?;
         let opened = format!("{}/{}", query.component, shown(&path));
-        self.look(caller, &first, &second, "checkpoint.diff.file", &opened).await?;
+        self.look(&first, &second, "checkpoint.diff.file", &opened).await?;
         let component = component(&query.component)?;
-        Ok(self.0.comparisons.file(&self.0.desk, &first, &second, &component, &path).await?)
+        Ok(self.parts.comparisons.file(&self.parts.desk, &first, &second, &component, &path).await?)
     }
 
     /// A page of the changed rows of one table; audited.
     ///
     /// # Errors
     /// When there is no such checkpoint, component or table.
-    pub async fn diff_table(
-        &self,
-        caller: &Caller,
-        first: &str,
-        second: &str,
-        query: &TableQuery,
-    ) -> Result<TableRows, ActionError> {
-        let (first, second) = self.ends(first, second).await?;
+    pub async fn diff_table(&self, first: &str, second: &str, query: &TableQuery) -> Result<TableRows, ActionError> {
+        let (first, second) = self.ends_to(Permission::Read, first, second).await?;
         let opened = format!("{}/{}.{}", query.component, query.schema, query.table);
-        self.look(caller, &first, &second, "checkpoint.diff.table", &opened).await?;
+        self.look(&first, &second, "checkpoint.diff.table", &opened).await?;
         let component = component(&query.component)?;
-        let all =
-            self.0.comparisons.table(&self.0.desk, &first, &second, &component, (&query.schema, &query.table)).await?;
+        let all = self
+            .parts
+            .comparisons
+            .table(&self.parts.desk, &first, &second, &component, (&query.schema, &query.table))
+            .await?;
         Ok(page(&all, query.after))
     }
 
@@ -124,16 +116,16 @@ impl Actions {
     /// When there is no such checkpoint, component or variable.
     pub async fn diff_value(
         &self,
-        caller: &Caller,
         first: &str,
         second: &str,
         query: &ValueQuery,
     ) -> Result<(Option<String>, Option<String>), ActionError> {
-        let (first, second) = self.ends(first, second).await?;
+        let (first, second) = self.ends_to(Permission::Reveal, first, second).await?;
         let opened = format!("{}/{}", query.component, query.variable);
-        self.look(caller, &first, &second, "checkpoint.reveal", &opened).await?;
+        self.look(&first, &second, "checkpoint.reveal", &opened).await?;
         let component = component(&query.component)?;
-        let values = self.0.comparisons.value(&self.0.desk, &first, &second, &component, &query.variable).await?;
+        let values =
+            self.parts.comparisons.value(&self.parts.desk, &first, &second, &component, &query.variable).await?;
         let clear = |value: Option<holdfast_model::secret::Secret>| value.map(|value| value.expose().to_owned());
         Ok((clear(values.0), clear(values.1)))
     }
@@ -142,17 +134,17 @@ impl Actions {
     ///
     /// # Errors
     /// As for every checkpoint that is asked for.
-    pub async fn create_live(&self, caller: &Caller, text: &str) -> Result<RunView, ActionError> {
+    pub async fn create_live(&self, text: &str) -> Result<RunView, ActionError> {
         let row = self.store().find_checkpoint(text).await?;
         let request = CreateCheckpoint {
             environment: row.environment.id.to_string(),
             description: Some(format!("To compare {} with", row.id)),
             tags: vec![LIVE.to_owned()],
             drill: false,
-            trigger: (caller.kind != crate::auth::CallerKind::Person).then_some(Trigger::Api),
+            trigger: (self.caller.kind != crate::auth::CallerKind::Person).then_some(Trigger::Api),
             ..CreateCheckpoint::default()
         };
-        self.create(caller, request).await
+        self.create(request).await
     }
 
     /// The page of a comparison, as far as it is known at once; or the run that takes the second checkpoint.
@@ -235,6 +227,19 @@ impl Actions {
         Ok((earlier.id.to_string(), second.id.to_string()))
     }
 
+    /// Both checkpoints, to do this with.
+    async fn ends_to(
+        &self,
+        permission: Permission,
+        first: &str,
+        second: &str,
+    ) -> Result<(CheckpointRow, CheckpointRow), ActionError> {
+        let (first, second) = self.ends(first, second).await?;
+        self.require(Some(&first.environment.project), permission)?;
+        self.require(Some(&second.environment.project), permission)?;
+        Ok((first, second))
+    }
+
     /// Both checkpoints. `latest` is the newest of the other one's environment.
     async fn ends(&self, first: &str, second: &str) -> Result<(CheckpointRow, CheckpointRow), ActionError> {
         const LATEST: &str = "latest";
@@ -261,14 +266,13 @@ impl Actions {
     /// Notes that somebody looked into both.
     async fn look(
         &self,
-        caller: &Caller,
         first: &CheckpointRow,
         second: &CheckpointRow,
         action: &str,
         what: &str,
     ) -> Result<(), ActionError> {
         for row in [first, second] {
-            self.store().audit(&caller.name, action, row.id.as_str(), what).await?;
+            self.store().audit(&self.caller.name, action, row.id.as_str(), what).await?;
         }
         Ok(())
     }

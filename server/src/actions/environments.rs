@@ -1,6 +1,7 @@
 //! Projects and environments: list, show, apply, logs.
 
 use holdfast_model::{
+    access::Permission,
     definition::Definition,
     id::EnvironmentId,
     problem::Fault,
@@ -15,10 +16,7 @@ use super::{
     ActionError, Actions,
     definition::{our_own, outside_allow_lists, view},
 };
-use crate::{
-    auth::Caller,
-    store::{AppliedDefinition, AppliedView, StoreError},
-};
+use crate::store::{AppliedDefinition, AppliedView, StoreError};
 
 /// `POST /v1/environments`. It has no `Debug`: a definition holds secrets.
 #[derive(Deserialize)]
@@ -94,9 +92,14 @@ impl Actions {
     /// # Errors
     /// [`ActionError::Invalid`] for a definition that is wrong on its own, [`ActionError::Forbidden`] where it names
     /// what this caller may not, [`ActionError::Unprocessable`] where this host is not as it says.
-    pub async fn apply(&self, caller: &Caller, apply: Apply) -> Result<EnvironmentView, ActionError> {
+    pub async fn apply(&self, apply: Apply) -> Result<EnvironmentView, ActionError> {
         let definition = read(&apply.definition)?;
-        self.check(caller, &definition)?;
+        if apply.dry_run {
+            self.allowed(Some(&definition.project), Permission::Define)?;
+        } else {
+            self.require(Some(&definition.project), Permission::Define)?;
+        }
+        self.check(&definition)?;
         let (fatal, warnings): (Vec<_>, Vec<_>) =
             holdfast_engine::probe(&definition, self.tools()).await.into_iter().partition(|finding| finding.fatal);
         if let Some(first) = fatal.first() {
@@ -113,7 +116,7 @@ impl Actions {
         let raw = Zeroizing::new(serde_json::to_vec(&apply.definition).map_err(ActionError::internal)?);
         let applied =
             AppliedDefinition { project: definition.project, environment: definition.environment, raw, view: shown };
-        let id = self.store().apply(&self.0.key, &caller.name, applied).await?;
+        let id = self.store().apply(&self.parts.key, &self.caller.name, applied).await?;
         Ok(self.store().environment_view(&id).await?)
     }
 
@@ -123,6 +126,7 @@ impl Actions {
     /// When there is no such environment, or its definition cannot be read.
     pub async fn confirmation(&self, text: &str) -> Result<Confirmation, ActionError> {
         let row = self.store().find_environment(text).await?;
+        self.allowed(Some(&row.project), Permission::Define)?;
         let definition = self.stored_definition(&row.id).await?;
         Ok(Confirmation {
             commands: definition.commands().into_iter().cloned().collect(),
@@ -134,16 +138,16 @@ impl Actions {
     ///
     /// # Errors
     /// As [`Self::confirmation`]; [`ActionError::Invalid`] where the definition names what belongs to Holdfast itself.
-    pub async fn confirm(&self, caller: &Caller, text: &str) -> Result<EnvironmentView, ActionError> {
-        let row = self.store().find_environment(text).await?;
+    pub async fn confirm(&self, text: &str) -> Result<EnvironmentView, ActionError> {
+        let row = self.environment_to(Permission::Define, text).await?;
         let definition = self.stored_definition(&row.id).await?;
-        self.check(caller, &definition)?;
-        self.store().confirm_environment(&row.id, &caller.name).await?;
+        self.check(&definition)?;
+        self.store().confirm_environment(&row.id, &self.caller.name).await?;
         Ok(self.store().environment_view(&row.id).await?)
     }
 
     async fn stored_definition(&self, id: &EnvironmentId) -> Result<Definition, ActionError> {
-        let raw = self.store().raw_definition(&self.0.key, id).await?;
+        let raw = self.store().raw_definition(&self.parts.key, id).await?;
         let value = serde_json::from_slice(&raw).map_err(|_| {
             ActionError::Conflict("the stored definition cannot be read; apply a holdfast.yaml instead".into())
         })?;
@@ -151,13 +155,13 @@ impl Actions {
     }
 
     /// What this caller may name at all.
-    pub(super) fn check(&self, caller: &Caller, definition: &Definition) -> Result<(), ActionError> {
+    pub(super) fn check(&self, definition: &Definition) -> Result<(), ActionError> {
         let mistakes = definition.mistakes().into_iter().map(|m| Fault { at: m.at, message: m.message });
         let faults: Vec<Fault> = mistakes.chain(our_own(definition, self.settings())).collect();
         if let Some(first) = faults.first() {
             return Err(ActionError::Invalid { message: format!("{}: {}", first.at, first.message), errors: faults });
         }
-        if caller.owns_host() {
+        if self.caller.owns_host() {
             return Ok(());
         }
         match outside_allow_lists(definition, self.settings()).first() {

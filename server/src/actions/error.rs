@@ -42,6 +42,9 @@ pub enum ActionError {
     /// This caller may not do it.
     #[error("{0}")]
     Forbidden(String),
+    /// This caller may do it, but has not proven who they are for some time.
+    #[error("this asks you to sign in once more: it changes or gives away what cannot be taken back")]
+    SignInAgain,
     /// Something that it needs cannot be had at the moment. Try again, or look at `/readyz`.
     #[error("{0}")]
     Unavailable(String),
@@ -74,6 +77,7 @@ impl ActionError {
             Self::Unprocessable { .. } => ("unprocessable", "The request cannot be carried out as it stands", 422),
             Self::Conflict(_) => ("conflict", "The state of things does not allow it", 409),
             Self::Forbidden(_) => ("forbidden", "This credential may not do it", 403),
+            Self::SignInAgain => ("sign-in-again", "Sign in once more", 403),
             Self::Unavailable(_) => ("unavailable", "Something that it needs cannot be had now", 503),
             Self::Internal(_) => ("internal", "Holdfast failed; its log says why", 500),
         };
@@ -139,6 +143,7 @@ impl From<ActionError> for AppError {
             ActionError::Ambiguous { .. } | ActionError::Conflict(_) => Self::Conflict(text),
             ActionError::Invalid { .. } | ActionError::Unprocessable { .. } => Self::Invalid(text),
             ActionError::Forbidden(_) => Self::Forbidden(text),
+            ActionError::SignInAgain => Self::SignInAgain,
             ActionError::Unavailable(_) => Self::Unavailable(text),
             ActionError::Internal(source) => {
                 tracing::error!(error = %source, "an action failed");

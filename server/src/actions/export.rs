@@ -1,11 +1,12 @@
 //! A checkpoint on its way out of Holdfast.
 
 use holdfast_engine::Form;
+use holdfast_model::access::Permission;
 use holdfast_vault::Cancel;
 use serde::Deserialize;
 
 use super::{ActionError, Actions};
-use crate::{auth::Caller, jobs::Outgoing};
+use crate::jobs::Outgoing;
 
 /// The query of an export.
 #[derive(Debug, Default, Deserialize)]
@@ -40,19 +41,13 @@ impl Actions {
     /// # Errors
     /// When there is no such checkpoint; [`ActionError::Unprocessable`] when it cannot be read, or a program is
     /// missing that reads it.
-    pub async fn export(
-        &self,
-        caller: &Caller,
-        text: &str,
-        query: &ExportQuery,
-        cancel: Cancel,
-    ) -> Result<Outgoing, ActionError> {
-        let row = self.store().find_checkpoint(text).await?;
+    pub async fn export(&self, text: &str, query: &ExportQuery, cancel: Cancel) -> Result<Outgoing, ActionError> {
+        let row = self.checkpoint_to(Permission::Read, text).await?;
         let form = match query.format {
             ExportFormat::Tar => Form::Tar,
             ExportFormat::TarGz => Form::TarGz,
             ExportFormat::TarZst => Form::TarZst,
         };
-        Ok(self.0.desk.export(&row.id, form, query.plain_sql, cancel, &caller.name).await?)
+        Ok(self.parts.desk.export(&row.id, form, query.plain_sql, cancel, &self.caller.name).await?)
     }
 }

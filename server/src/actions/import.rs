@@ -3,12 +3,12 @@
 use std::io::Read;
 
 use holdfast_engine::{ImportError, Incoming};
-use holdfast_model::view::RunView;
+use holdfast_model::{access::Permission, view::RunView};
 use holdfast_vault::Cancel;
 use tokio_util::sync::CancellationToken;
 
 use super::{ActionError, Actions, checkpoints::refuse_unconfirmed};
-use crate::{auth::Caller, store::StoreError};
+use crate::store::StoreError;
 
 impl Actions {
     /// Takes an archive as it comes, into `environment`, or else the one that its metadata names. Comes back once it is
@@ -19,7 +19,6 @@ impl Actions {
     /// [`ActionError::NotFound`] when there is no such environment here.
     pub async fn import(
         &self,
-        caller: &Caller,
         environment: Option<&str>,
         input: impl Read + Send + 'static,
         cancel: Cancel,
@@ -39,8 +38,9 @@ impl Actions {
             }
             found => found?,
         };
+        self.require(Some(&row.project), Permission::Import)?;
         refuse_unconfirmed(&row)?;
-        Ok(self.0.desk.import(incoming, &row, &caller.name, cancel, stop).await?)
+        Ok(self.parts.desk.import(incoming, &row, &self.caller.name, cancel, stop).await?)
     }
 }
 

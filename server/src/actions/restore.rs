@@ -1,6 +1,7 @@
 //! Restore: what is asked for is resolved to one place, planned or queued.
 
 use holdfast_model::{
+    access::Permission,
     definition::{Definition, Settings},
     id::EnvironmentId,
     name::Name,
@@ -22,7 +23,6 @@ use super::{
     request::{check_restore, check_selection},
 };
 use crate::{
-    auth::Caller,
     jobs::{Goal, restore_request},
     store::{AppliedDefinition, CheckpointRow, EnvironmentRow, NewRun, On, StoreError},
 };
@@ -44,26 +44,22 @@ impl Actions {
     ///
     /// # Errors
     /// When there is no such checkpoint, the request does not fit it, or this caller may not name that place.
-    pub async fn restore(
-        &self,
-        caller: &Caller,
-        text: &str,
-        request: RestoreCheckpoint,
-    ) -> Result<RunView, ActionError> {
-        let asked = self.ask(caller, text, request).await?;
+    pub async fn restore(&self, text: &str, request: RestoreCheckpoint) -> Result<RunView, ActionError> {
+        let asked = self.ask(text, request).await?;
+        self.require(Some(&asked.row.environment.project), Permission::Restore)?;
         let environment = match (&asked.goal.id, &asked.made) {
             (Some(id), _) => id.clone(),
-            (None, Some(made)) => self.make(caller, &asked, made).await?,
+            (None, Some(made)) => self.make(&asked, made).await?,
             (None, None) => asked.row.environment.id.clone(),
         };
-        let request = restore_request::keep(&self.0.key, &asked.request).map_err(ActionError::internal)?;
+        let request = restore_request::keep(&self.parts.key, &asked.request).map_err(ActionError::internal)?;
         self.enqueue(NewRun {
             kind: RunKind::Restore,
             on: On::Environment(environment),
             checkpoint: Some(asked.row.id),
             request,
-            created_by: caller.name.clone(),
-            trigger: asked_by(caller),
+            created_by: self.caller.name.clone(),
+            trigger: asked_by(&self.caller),
             slot: None,
         })
         .await
@@ -73,30 +69,31 @@ impl Actions {
     ///
     /// # Errors
     /// As [`Self::restore`]; what stands against the restore itself is a part of the plan.
-    pub async fn restore_plan(
-        &self,
-        caller: &Caller,
-        text: &str,
-        request: RestoreCheckpoint,
-    ) -> Result<RestorePlan, ActionError> {
-        let asked = self.ask(caller, text, request).await?;
-        Ok(self.0.desk.plan_restore(&asked.row, &asked.request, &asked.goal).await?)
+    pub async fn restore_plan(&self, text: &str, request: RestoreCheckpoint) -> Result<RestorePlan, ActionError> {
+        let asked = self.ask(text, request).await?;
+        Ok(self.parts.desk.plan_restore(&asked.row, &asked.request, &asked.goal).await?)
     }
 
-    async fn ask(&self, caller: &Caller, text: &str, request: RestoreCheckpoint) -> Result<Asked, ActionError> {
+    async fn ask(&self, text: &str, request: RestoreCheckpoint) -> Result<Asked, ActionError> {
         check_restore(&request)?;
         let row = self.store().find_checkpoint(text).await?;
+        let project = &row.environment.project;
+        self.allowed(Some(project), Permission::Restore)?;
+        if request.to_dir.is_some() || request.to_url.is_some() {
+            // A place that no definition names.
+            self.allowed(Some(project), Permission::Define)?;
+        }
         let known: Vec<_> =
             self.store().checkpoint_view(&row.id).await?.components.iter().map(|c| (c.name.clone(), c.kind)).collect();
         check_selection(&known, &request.components, &[])?;
         if let Some(folder) = &request.to_dir
-            && let Some(refusal) = place_fault("to_dir", folder, self.settings(), caller.owns_host())
+            && let Some(refusal) = place_fault("to_dir", folder, self.settings(), self.caller.owns_host())
         {
             return Err(refusal);
         }
         let own = self.store().environment(&row.environment.id).await?;
         let (goal, made) = match &request.to {
-            Some(to) => self.goal(caller, &own, to, &known, &request).await?,
+            Some(to) => self.goal(&own, to, &known, &request).await?,
             None => {
                 if request.to_dir.is_none() && request.to_url.is_none() {
                     refuse_unconfirmed(&own)?;
@@ -110,7 +107,6 @@ impl Actions {
     /// The environment that `to` means: one that there is, or one that would be made.
     async fn goal(
         &self,
-        caller: &Caller,
         own: &EnvironmentRow,
         to: &str,
         known: &[(Name, Kind)],
@@ -120,6 +116,7 @@ impl Actions {
         let whole = if is_id || to.contains(['/', '~']) { to.to_owned() } else { format!("{}/{to}", own.project) };
         match self.store().find_environment(&whole).await {
             Ok(row) => {
+                self.allowed(Some(&row.project), Permission::Restore)?;
                 refuse_unconfirmed(&row)?;
                 let goal = self.goal_of(&row).await?;
                 refuse_other_places(&goal.definition, request)?;
@@ -134,8 +131,9 @@ impl Actions {
                 .map_err(|error| ActionError::invalid("to", format!("to: `{text}` is no name: {error}")))
         };
         let (project, environment) = (named(project)?, named(environment)?);
+        self.allowed(Some(&project), Permission::Define)?;
         let source = self.goal_of(own).await?;
-        let raw = self.store().raw_definition(&self.0.key, &own.id).await?;
+        let raw = self.store().raw_definition(&self.parts.key, &own.id).await?;
         let raw: Value = serde_json::from_slice(&raw).map_err(|_| unreadable())?;
         let chosen: Vec<Name> = known
             .iter()
@@ -154,19 +152,19 @@ impl Actions {
         };
         let made = clone.definition()?;
         let definition = read(&made)?;
-        self.check(caller, &definition)?;
+        self.check(&definition)?;
         Ok((Goal { id: None, definition }, Some(made)))
     }
 
     async fn goal_of(&self, row: &EnvironmentRow) -> Result<Goal, ActionError> {
-        let raw = self.store().raw_definition(&self.0.key, &row.id).await?;
+        let raw = self.store().raw_definition(&self.parts.key, &row.id).await?;
         let definition = serde_json::from_slice(&raw).map_err(|_| unreadable())?;
         Ok(Goal { id: Some(row.id.clone()), definition })
     }
 
     /// Makes the environment of a clone, once everything was looked at.
-    async fn make(&self, caller: &Caller, asked: &Asked, made: &Value) -> Result<EnvironmentId, ActionError> {
-        let plan = self.0.desk.plan_restore(&asked.row, &asked.request, &asked.goal).await?;
+    async fn make(&self, asked: &Asked, made: &Value) -> Result<EnvironmentId, ActionError> {
+        let plan = self.parts.desk.plan_restore(&asked.row, &asked.request, &asked.goal).await?;
         if let Some(first) = plan.refused.first() {
             return Err(ActionError::Unprocessable {
                 message: format!("nothing was made and nothing was touched: {first}"),
@@ -184,7 +182,7 @@ impl Actions {
             raw: Zeroizing::new(serde_json::to_vec(made).map_err(ActionError::internal)?),
             view: view(definition, self.settings(), vec![told]),
         };
-        Ok(self.store().apply(&self.0.key, &caller.name, applied).await?)
+        Ok(self.store().apply(&self.parts.key, &self.caller.name, applied).await?)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Runs: list, show, stop, follow.
 
-use holdfast_model::{event::Event, id::RunId, state::RunState, view::RunView};
+use holdfast_model::{access::Permission, event::Event, id::RunId, state::RunState, view::RunView};
 use serde::Deserialize;
 
 use super::{ActionError, Actions};
-use crate::{auth::Caller, store::RunFilter};
+use crate::store::RunFilter;
 
 /// The query of a list of runs.
 #[derive(Debug, Default, Deserialize)]
@@ -49,12 +49,12 @@ impl Actions {
     ///
     /// # Errors
     /// When there is no such run, or it has ended.
-    pub async fn cancel(&self, caller: &Caller, text: &str) -> Result<RunView, ActionError> {
-        let run = self.store().find_run(text).await?;
+    pub async fn cancel(&self, text: &str) -> Result<RunView, ActionError> {
+        let run = self.run_to(Permission::Cancel, text).await?;
         if run.state.is_final() {
             return Err(ActionError::Conflict(format!("the run has ended already: {}", run.state)));
         }
-        self.store().request_cancel(&run.id, &caller.name).await?;
+        self.store().request_cancel(&run.id, &self.caller.name).await?;
         Ok(self.store().run(&run.id).await?)
     }
 

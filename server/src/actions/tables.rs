@@ -2,13 +2,14 @@
 
 use holdfast_engine::tables::{REACH, TablesError};
 use holdfast_model::{
+    access::Permission,
     name::Name,
     view::{TablePage, TablesView},
 };
 use serde::Deserialize;
 
 use super::{ActionError, Actions};
-use crate::{auth::Caller, tables::LookError};
+use crate::tables::LookError;
 
 /// Tables that are listed at most.
 const TABLES: usize = 5_000;
@@ -43,9 +44,9 @@ impl Actions {
     /// # Errors
     /// When there is no such checkpoint or component, or it cannot be read.
     pub async fn tables(&self, text: &str, query: &TablesQuery) -> Result<TablesView, ActionError> {
-        let row = self.store().find_checkpoint(text).await?;
+        let row = self.checkpoint_to(Permission::Read, text).await?;
         let component = component(&query.component)?;
-        let mut tables = self.0.looks.tables(&self.0.desk, &row.id, &component).await?;
+        let mut tables = self.parts.looks.tables(&self.parts.desk, &row.id, &component).await?;
         let more = u64::try_from(tables.len().saturating_sub(TABLES)).unwrap_or(0);
         tables.truncate(TABLES);
         Ok(TablesView { checkpoint: row.id, component, tables, more })
@@ -55,8 +56,8 @@ impl Actions {
     ///
     /// # Errors
     /// When there is no such checkpoint, component or table, or it cannot be read.
-    pub async fn table(&self, caller: &Caller, text: &str, query: &RowsQuery) -> Result<TablePage, ActionError> {
-        let row = self.store().find_checkpoint(text).await?;
+    pub async fn table(&self, text: &str, query: &RowsQuery) -> Result<TablePage, ActionError> {
+        let row = self.checkpoint_to(Permission::Read, text).await?;
         let component = component(&query.component)?;
         let (schema, table) = match query.table.split_once('.') {
             Some(both) if query.schema.is_empty() => both,
@@ -69,8 +70,8 @@ impl Actions {
             return Err(ActionError::invalid("from", message));
         }
         let what = format!("{component}: rows of {schema}.{table} from {from}");
-        self.store().audit(&caller.name, "checkpoint.read", row.id.as_str(), &what).await?;
-        let found = self.0.looks.rows(&self.0.desk, &row.id, &component, (schema, table), from).await?;
+        self.store().audit(&self.caller.name, "checkpoint.read", row.id.as_str(), &what).await?;
+        let found = self.parts.looks.rows(&self.parts.desk, &row.id, &component, (schema, table), from).await?;
         let behind = from.saturating_add(u64::try_from(found.rows.len()).unwrap_or(u64::MAX));
         Ok(TablePage {
             checkpoint: row.id,

@@ -1,6 +1,7 @@
 //! Vaults: which there are, one at a place of one's choice, what is done with one as a whole, the recovery kit.
 
 use holdfast_model::{
+    access::Permission,
     id::VaultId,
     name::Name,
     request::{AddVault, CheckVault, CopyVault, Depth, PruneVault, RepairVault},
@@ -15,7 +16,6 @@ use super::{
     checkpoints::asked_by,
 };
 use crate::{
-    auth::Caller,
     jobs::CopyAsked,
     store::{NewRun, On, StoreError, VaultRow},
     vaults::VaultsError,
@@ -36,19 +36,16 @@ impl Actions {
     /// # Errors
     /// [`ActionError::Unprocessable`] when the storage cannot hold a vault, with all that failed;
     /// [`ActionError::Conflict`] when the project has a vault.
-    pub async fn add_vault(
-        &self,
-        caller: &Caller,
-        project: &str,
-        request: AddVault,
-    ) -> Result<AddedVault, ActionError> {
+    pub async fn add_vault(&self, project: &str, request: AddVault) -> Result<AddedVault, ActionError> {
         let project: Name = project
             .parse()
             .map_err(|error: holdfast_model::name::InvalidName| ActionError::invalid("project", error.to_string()))?;
+        self.require(Some(&project), Permission::Vaults)?;
         let place = place(&request.location, request.bucket.as_ref())?;
         let location = place.location();
-        let vaults = self.0.desk.vaults();
-        let (_, trials) = vaults.add(&caller.name, &project, place, request.bucket.as_ref()).await.map_err(refused)?;
+        let vaults = self.parts.desk.vaults();
+        let (_, trials) =
+            vaults.add(&self.caller.name, &project, place, request.bucket.as_ref()).await.map_err(refused)?;
         let vault = VaultView {
             project,
             location,
@@ -67,47 +64,32 @@ impl Actions {
     ///
     /// # Errors
     /// When there is no such project, or it has no such vault yet.
-    pub async fn prune_vault(
-        &self,
-        caller: &Caller,
-        project: &str,
-        request: PruneVault,
-    ) -> Result<RunView, ActionError> {
-        let vault = self.vault_of(project, request.location.as_deref()).await?;
-        self.work_with(caller, RunKind::Prune, vault.id, &request).await
+    pub async fn prune_vault(&self, project: &str, request: PruneVault) -> Result<RunView, ActionError> {
+        let vault = self.vault_to(Permission::Vaults, project, request.location.as_deref()).await?;
+        self.work_with(RunKind::Prune, vault.id, &request).await
     }
 
     /// Asks that a vault is checked.
     ///
     /// # Errors
     /// As [`Actions::prune_vault`]; when there is no such share.
-    pub async fn check_vault(
-        &self,
-        caller: &Caller,
-        project: &str,
-        request: CheckVault,
-    ) -> Result<RunView, ActionError> {
+    pub async fn check_vault(&self, project: &str, request: CheckVault) -> Result<RunView, ActionError> {
         if let Depth::Part { part, of } = request.depth
             && !(1..=of).contains(&part)
         {
             return Err(ActionError::invalid("depth", format!("there is no part {part} of {of}; count from 1")));
         }
-        let vault = self.vault_of(project, request.location.as_deref()).await?;
-        self.work_with(caller, RunKind::Check, vault.id, &request).await
+        let vault = self.vault_to(Permission::Drill, project, request.location.as_deref()).await?;
+        self.work_with(RunKind::Check, vault.id, &request).await
     }
 
     /// Asks that a vault's index is made anew from its packs.
     ///
     /// # Errors
     /// As [`Actions::prune_vault`].
-    pub async fn repair_vault(
-        &self,
-        caller: &Caller,
-        project: &str,
-        request: RepairVault,
-    ) -> Result<RunView, ActionError> {
-        let vault = self.vault_of(project, request.location.as_deref()).await?;
-        self.work_with(caller, RunKind::Repair, vault.id, &request).await
+    pub async fn repair_vault(&self, project: &str, request: RepairVault) -> Result<RunView, ActionError> {
+        let vault = self.vault_to(Permission::Vaults, project, request.location.as_deref()).await?;
+        self.work_with(RunKind::Repair, vault.id, &request).await
     }
 
     /// Asks that every checkpoint of a project is copied into another vault, made after its storage was tried where the
@@ -116,30 +98,30 @@ impl Actions {
     /// # Errors
     /// As [`Actions::prune_vault`]; [`ActionError::Unprocessable`] when the storage cannot hold a vault;
     /// [`ActionError::Conflict`] when the project's own vault lies there.
-    pub async fn copy_vault(
-        &self,
-        caller: &Caller,
-        project: &str,
-        request: CopyVault,
-    ) -> Result<StartedCopy, ActionError> {
-        let row = self.store().find_project(project).await?;
-        self.vault_of(project, None).await?;
-        let vaults = self.0.desk.vaults();
+    pub async fn copy_vault(&self, project: &str, request: CopyVault) -> Result<StartedCopy, ActionError> {
+        let row = self.project_to(Permission::Vaults, project).await?;
+        self.vault_to(Permission::Vaults, project, None).await?;
+        let vaults = self.parts.desk.vaults();
         let (open, trials) = match self.store().vault_of(&row.id, Some(&request.location)).await {
             // One that is known needs no credential again.
-            Ok(known) if known.ready => (vaults.mirror_again(&caller.name, &known).await?, Vec::new()),
+            Ok(known) if known.ready => (vaults.mirror_again(&self.caller.name, &known).await?, Vec::new()),
             Ok(_) | Err(StoreError::NotFound { .. }) => {
                 let place = place(&request.location, request.bucket.as_ref())?;
-                vaults.mirror(&caller.name, &row, place, request.bucket.as_ref()).await.map_err(refused)?
+                vaults.mirror(&self.caller.name, &row, place, request.bucket.as_ref()).await.map_err(refused)?
             }
             Err(error) => return Err(error.into()),
         };
-        let run = self.work_with(caller, RunKind::Copy, open.id, &CopyAsked { moves: request.moves }).await?;
+        let run = self.work_with(RunKind::Copy, open.id, &CopyAsked { moves: request.moves }).await?;
         Ok(StartedCopy { trials, run })
     }
 
-    async fn vault_of(&self, project: &str, location: Option<&str>) -> Result<VaultRow, ActionError> {
-        let row = self.store().find_project(project).await?;
+    async fn vault_to(
+        &self,
+        permission: Permission,
+        project: &str,
+        location: Option<&str>,
+    ) -> Result<VaultRow, ActionError> {
+        let row = self.project_to(permission, project).await?;
         let vault = match self.store().vault_of(&row.id, location).await {
             Err(StoreError::NotFound { .. }) if location.is_none() => None,
             found => Some(found?),
@@ -149,7 +131,6 @@ impl Actions {
 
     async fn work_with(
         &self,
-        caller: &Caller,
         kind: RunKind,
         vault: VaultId,
         request: &(impl Serialize + Sync),
@@ -159,8 +140,8 @@ impl Actions {
             on: On::Vault(vault),
             checkpoint: None,
             request: serde_json::to_value(request).map_err(ActionError::internal)?,
-            created_by: caller.name.clone(),
-            trigger: asked_by(caller),
+            created_by: self.caller.name.clone(),
+            trigger: asked_by(&self.caller),
             slot: None,
         })
         .await
@@ -171,28 +152,18 @@ impl Actions {
     ///
     /// # Errors
     /// When there is no such project, or it has no such vault yet.
-    pub async fn recovery_kit(
-        &self,
-        caller: &Caller,
-        project: &str,
-        location: Option<&str>,
-    ) -> Result<RecoveryKit, ActionError> {
-        let row = self.store().find_project(project).await?;
-        let vault = self.vault_of(project, location).await?;
-        Ok(self.0.desk.vaults().recovery_kit_of(&row, vault, &caller.name).await?)
+    pub async fn recovery_kit(&self, project: &str, location: Option<&str>) -> Result<RecoveryKit, ActionError> {
+        let row = self.project_to(Permission::RecoveryKit, project).await?;
+        let vault = self.vault_to(Permission::RecoveryKit, project, location).await?;
+        Ok(self.parts.desk.vaults().recovery_kit_of(&row, vault, &self.caller.name).await?)
     }
 
     /// Notes that somebody has stored a recovery kit; audited.
     ///
     /// # Errors
     /// As [`Actions::recovery_kit`].
-    pub async fn confirm_recovery_kit(
-        &self,
-        caller: &Caller,
-        project: &str,
-        location: Option<&str>,
-    ) -> Result<(), ActionError> {
-        let vault = self.vault_of(project, location).await?;
-        Ok(self.store().confirm_kit(&vault.id, &caller.name).await?)
+    pub async fn confirm_recovery_kit(&self, project: &str, location: Option<&str>) -> Result<(), ActionError> {
+        let vault = self.vault_to(Permission::RecoveryKit, project, location).await?;
+        Ok(self.store().confirm_kit(&vault.id, &self.caller.name).await?)
     }
 }

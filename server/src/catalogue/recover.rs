@@ -247,7 +247,7 @@ async fn go_on(
     vaults.retain(|row| row.ready && row.role != VaultRole::Former);
     vaults.sort_by_key(|row| row.role);
     for row in vaults {
-        take_in(&actions, &caller, row, &mut recovered).await?;
+        take_in(&actions, row, &mut recovered).await?;
     }
     recovered.environments = store.environments().await?.iter().map(|row| row.reference()).collect();
     recovered.checkpoints = store.project_views().await?.iter().map(|project| project.checkpoints).sum();
@@ -255,14 +255,9 @@ async fn go_on(
 }
 
 /// What the copy does not know of one vault; a vault that is not there keeps nothing else from coming back.
-async fn take_in(
-    actions: &Actions,
-    caller: &Caller,
-    row: VaultRow,
-    recovered: &mut Recovered,
-) -> Result<(), RecoverError> {
+async fn take_in(actions: &Actions, row: VaultRow, recovered: &mut Recovered) -> Result<(), RecoverError> {
     let project = actions.store().project_of(&row).await?;
-    match actions.take_in(caller, &project, &row).await {
+    match actions.take_in(&project, &row).await {
         Ok(taken) => {
             recovered.new_checkpoints += taken.new_checkpoints;
             recovered.new_drills += taken.new_drills;

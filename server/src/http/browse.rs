@@ -19,28 +19,27 @@ use super::{
     extract::{Path, Query},
     v1,
 };
-use crate::{actions::PlaceQuery, auth::Caller};
+use crate::actions::{Actions, PlaceQuery};
 
 /// How many sockets a folder's archive leaves out.
 const LEFT_OUT: HeaderName = HeaderName::from_static("holdfast-left-out");
 
 /// `GET /v1/checkpoints/{id}/tree`
 pub(super) async fn folder(
-    State(web): State<Web>,
+    actions: Actions,
     Path(id): Path<String>,
     Query(query): Query<PlaceQuery>,
 ) -> Result<axum::Json<FolderView>, ApiError> {
-    Ok(axum::Json(web.actions().folder(&id, &query).await?))
+    Ok(axum::Json(actions.folder(&id, &query).await?))
 }
 
 /// `GET /ui/checkpoints/{id}/file`
 pub(super) async fn file(
-    State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(id): Path<String>,
     Query(query): Query<PlaceQuery>,
 ) -> Result<Response, ApiError> {
-    let (name, content) = web.actions().file(&caller, &id, &query).await?;
+    let (name, content) = actions.file(&id, &query).await?;
     let length = HeaderValue::from(content.size);
     let mut response = v1::body(content).into_response();
     let headers = response.headers_mut();
@@ -54,25 +53,25 @@ pub(super) async fn file(
 /// `GET /ui/checkpoints/{id}/folder`: the same for people, who are told in words why there is none.
 pub(super) async fn archive_for_people(
     state: State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(id): Path<String>,
     query: Query<PlaceQuery>,
 ) -> Response {
     let back = format!("/checkpoints/{id}");
-    let taken = archive(state, caller, Path(id), query).await;
+    let taken = archive(state, actions, Path(id), query).await;
     taken.unwrap_or_else(|error| card::refusal(error, "This folder cannot be taken", back))
 }
 
 /// `GET /v1/checkpoints/{id}/folder`: a folder as `.tar.zst`
 pub(super) async fn archive(
     State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(id): Path<String>,
     Query(query): Query<PlaceQuery>,
 ) -> Result<Response, ApiError> {
     let cancel = Cancel::new();
     let gone = cancel.on_drop();
-    let archive = unless_stopped(&web, web.actions().archive(&caller, &id, &query, cancel)).await?;
+    let archive = unless_stopped(&web, actions.archive(&id, &query, cancel)).await?;
     let (mut name, left_out) = (OsString::from(archive.name()), archive.left_out().len());
     name.push(".tar.zst");
     let mut response = sent(&web, gone, move |pieces| archive.write(pieces)).into_response();

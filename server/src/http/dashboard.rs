@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use holdfast_app::{App, backend::Backend, shell};
+use holdfast_model::access::Permission;
 use leptos::{
     config::LeptosOptions,
     nonce::use_nonce,
@@ -39,15 +40,32 @@ pub(crate) fn options(address: std::net::SocketAddr) -> LeptosOptions {
 pub(super) fn add_pages(table: &mut Table, _web: &Web) {
     let pages: Vec<AxumRouteListing> = generate_route_list(App);
     for page in pages {
-        table.add(&Method::GET, page.path(), Rule::Session, render);
+        table.add(&Method::GET, page.path(), Rule::May(Permission::View), render);
     }
 }
 
-/// Every server function that was compiled in, at its own path.
+/// Every server function that was compiled in, at its own path. One that nobody gave a permission is not served.
 pub(super) fn add_server_functions(table: &mut Table, _web: &Web) {
     for (path, method) in server_fn_paths() {
-        table.add(&method, path, Rule::Session, call);
+        match permission(path) {
+            Some(permission) => table.add(&method, path, Rule::May(permission), call),
+            None => tracing::error!(path, "a server function without a rule is not served"),
+        }
     }
+}
+
+/// What a server function takes.
+fn permission(path: &str) -> Option<Permission> {
+    Some(match path.strip_prefix("/ui/")? {
+        "run" => Permission::View,
+        "back-up" | "compare-now" => Permission::Create,
+        "verify" | "drill" => Permission::Drill,
+        "cancel" => Permission::Cancel,
+        "restore" => Permission::Restore,
+        "delete" => Permission::Delete,
+        "confirm-recovery-kit" => Permission::RecoveryKit,
+        _ => return None,
+    })
 }
 
 async fn render(State(web): State<Web>, caller: Caller, request: Request) -> Response {
@@ -75,7 +93,7 @@ pub(super) async fn not_found(State(web): State<Web>, request: Request) -> Respo
 
 /// The one place where leptos is given its context, for pages and server functions alike.
 fn context(web: &Web, caller: Caller) -> impl Fn() + Clone + Send + Sync + 'static {
-    let backend: Arc<dyn Backend> = Arc::new(CallerBackend { actions: web.actions().clone(), caller });
+    let backend: Arc<dyn Backend> = Arc::new(CallerBackend(web.unbound().by(caller)));
     move || {
         provide_context(Arc::clone(&backend));
         provide_context(site::assets());

@@ -1,7 +1,6 @@
 //! The report of a drill as a file, to be kept beside a change request or shown to an auditor.
 
 use axum::{
-    extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -13,7 +12,8 @@ use holdfast_model::{
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{ApiError, Web, extract::Path};
+use super::{ApiError, extract::Path};
+use crate::actions::Actions;
 
 /// What was drilled, so that the report says of what it is the proof, and what the drill found.
 #[derive(Serialize)]
@@ -27,8 +27,8 @@ struct Evidence {
 }
 
 /// `GET /ui/checkpoints/{id}/drill.json`: the newest drill's report. 404 for a checkpoint that had none.
-pub(super) async fn drill(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let checkpoint = web.actions().checkpoint(&id).await?;
+pub(super) async fn drill(actions: Actions, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let checkpoint = actions.checkpoint(&id).await?;
     let Some(drill) = checkpoint.drill else {
         let detail =
             format!("{} has not been drilled: press Drill, or run holdfast checkpoint drill {0}", checkpoint.id);

@@ -21,8 +21,7 @@ use super::{
     extract::{Path, Query},
 };
 use crate::{
-    actions::{ActionError, ExportQuery},
-    auth::Caller,
+    actions::{ActionError, Actions, ExportQuery},
     body::Outgoing,
 };
 
@@ -32,25 +31,25 @@ const PLAIN_LENGTH: HeaderName = HeaderName::from_static("holdfast-plain-length"
 /// `GET /ui/checkpoints/{id}/export`: the same for people, who are told in words why there is none.
 pub(super) async fn for_people(
     state: State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(id): Path<String>,
     query: Query<ExportQuery>,
 ) -> Response {
     let back = format!("/checkpoints/{id}#export");
-    let exported = export(state, caller, Path(id), query).await;
+    let exported = export(state, actions, Path(id), query).await;
     exported.unwrap_or_else(|error| card::refusal(error, "Nothing was exported", back))
 }
 
 /// `GET /v1/checkpoints/{id}/export`
 pub(super) async fn export(
     State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(id): Path<String>,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, ApiError> {
     let cancel = Cancel::new();
     let gone = cancel.on_drop();
-    let outgoing = unless_stopped(&web, web.actions().export(&caller, &id, &query, cancel)).await?;
+    let outgoing = unless_stopped(&web, actions.export(&id, &query, cancel)).await?;
     let (name, length, plain) = (outgoing.name(), outgoing.length(), outgoing.plain_length());
     let mut response = sent(&web, gone, move |pieces| outgoing.write(pieces)).into_response();
     let headers = response.headers_mut();

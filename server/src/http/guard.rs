@@ -9,36 +9,53 @@ use axum::{
 use holdfast_model::access::{Access, Role};
 use tower_sessions::Session;
 
-use super::{ApiError, Rule, Web};
+use super::{ApiError, Rule, Web, routes};
 use crate::{
-    actions::ActionError,
+    actions::{ActionError, Actions, refusal},
     auth::{Caller, CallerKind, signed_in, token_hash},
 };
 
-/// Lets the request through, or answers for it.
+/// Lets the request through, or answers for it. A refusal of somebody who is known is audited.
 pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, mut request: Request, next: Next) -> Response {
-    let caller = match rule {
-        Rule::Open => return next.run(request).await,
-        Rule::Bearer => bearer(&web, request.headers()).await,
-        Rule::HostCredential => bearer(&web, request.headers()).await.and_then(|caller| {
-            if caller.kind == CallerKind::Host {
-                Ok(caller)
-            } else {
-                Err(ActionError::Forbidden("only the host's own credential (client.json) may do this".into()).into())
-            }
-        }),
-        Rule::Session => match person(session(&request)).await {
+    if rule == Rule::Open {
+        return next.run(request).await;
+    }
+    let caller = if routes::for_programs(request.uri().path()) {
+        bearer(&web, request.headers()).await
+    } else {
+        match person(session(&request)).await {
             Ok(Some(caller)) => Ok(caller),
             Ok(None) => return signed_out(&request),
             Err(error) => Err(ActionError::internal(error).into()),
-        },
+        }
     };
-    match caller {
-        Ok(caller) => {
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    let (who, asked) = (caller.name.clone(), format!("{} {}", request.method(), request.uri().path()));
+    let response = match refused(&caller, rule) {
+        Some(why) => ApiError::from(ActionError::Forbidden(why)).into_response(),
+        None => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(error) => error.into_response(),
+    };
+    if response.status() == StatusCode::FORBIDDEN
+        && let Err(error) = web.unbound().store().audit(&who, "denied", &asked, "").await
+    {
+        tracing::error!(%error, "the audit log cannot be written");
+    }
+    response
+}
+
+/// Why this caller may not ask at all, whatever the request names; the actions ask again for the very project.
+fn refused(caller: &Caller, rule: Rule) -> Option<String> {
+    match rule {
+        Rule::Open => None,
+        Rule::Host => (caller.kind != CallerKind::Host)
+            .then(|| "only the host's own credential (client.json) may do this".to_owned()),
+        Rule::May(permission) => (!caller.access.may_somewhere(permission)).then(|| refusal(caller, None, permission)),
     }
 }
 
@@ -80,7 +97,7 @@ async fn bearer(web: &Web, headers: &HeaderMap) -> Result<Caller, ApiError> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return refused("only bearer tokens are taken here");
     }
-    let found = web.actions().store().credential(&token_hash(token.trim())).await.map_err(ActionError::from)?;
+    let found = web.unbound().store().credential(&token_hash(token.trim())).await.map_err(ActionError::from)?;
     match found {
         Some(row) => {
             if row.kind == "host" {
@@ -104,5 +121,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             .get::<Self>()
             .cloned()
             .ok_or_else(|| ActionError::internal("a handler behind an open rule asked for its caller").into())
+    }
+}
+
+/// What a handler behind a rule does, it does for the caller of its request.
+impl FromRequestParts<Web> for Actions {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, ApiError> {
+        Ok(web.unbound().by(Caller::from_request_parts(parts, web).await?))
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn alive() -> &'static str {
 }
 
 pub(super) async fn ready(State(web): State<Web>) -> (StatusCode, Json<Readiness>) {
-    let readiness = readiness(web.actions()).await;
+    let readiness = readiness(web.unbound()).await;
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness))
 }

@@ -15,7 +15,10 @@ use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt as _};
 
 use super::{ApiError, Web, card, extract::Query};
-use crate::{actions::ActionError, auth::Caller, body::Pieces};
+use crate::{
+    actions::{ActionError, Actions},
+    body::Pieces,
+};
 
 /// What of a body is still taken when nobody wants it any more: a client that is cut off in the middle of its sending
 /// seldom gets to read why.
@@ -32,11 +35,11 @@ pub(super) struct Where {
 /// `POST /v1/imports`
 pub(super) async fn import(
     State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Query(into): Query<Where>,
     body: Body,
 ) -> Result<(StatusCode, axum::Json<RunView>), ApiError> {
-    let run = take(&web, &caller, &into, body.into_data_stream()).await?;
+    let run = take(&web, &actions, &into, body.into_data_stream()).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(run)))
 }
 
@@ -46,11 +49,11 @@ const FIELD: &str = "archive";
 /// `POST /ui/imports`: ends on the page of the run, or says why there is none.
 pub(super) async fn form(
     State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Query(into): Query<Where>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Response {
-    match uploaded(&web, &caller, &into, form).await {
+    match uploaded(&web, &actions, &into, form).await {
         Ok(run) => Redirect::to(&format!("/runs/{}", run.id)).into_response(),
         Err(error) => refused(error, into.environment.as_deref()),
     }
@@ -58,7 +61,7 @@ pub(super) async fn form(
 
 async fn uploaded(
     web: &Web,
-    caller: &Caller,
+    actions: &Actions,
     into: &Where,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<RunView, ActionError> {
@@ -66,7 +69,7 @@ async fn uploaded(
     let mut form = form.map_err(|error| unreadable(error.body_text()))?;
     while let Some(field) = form.next_field().await.map_err(|error| unreadable(error.body_text()))? {
         if field.name() == Some(FIELD) && field.file_name().is_some_and(|name| !name.is_empty()) {
-            return take(web, caller, into, field).await;
+            return take(web, actions, into, field).await;
         }
     }
     Err(ActionError::invalid(FIELD, "No file was chosen."))
@@ -84,14 +87,14 @@ fn refused(error: ActionError, environment: Option<&str>) -> Response {
 /// Takes what comes in, until it is sealed or refused.
 async fn take<E: Display>(
     web: &Web,
-    caller: &Caller,
+    actions: &Actions,
     into: &Where,
     pieces: impl Stream<Item = Result<Bytes, E>> + Unpin,
 ) -> Result<RunView, ActionError> {
     let (sender, receiver) = mpsc::channel(8);
     let (stop, cancel) = (web.0.cancel.clone(), Cancel::new());
     let input = Pieces::new(receiver, cancel.clone());
-    let taking = web.actions().import(caller, into.environment.as_deref(), input, cancel, stop);
+    let taking = actions.import(into.environment.as_deref(), input, cancel, stop);
     let (run, ()) = tokio::join!(taking, pump(pieces, sender));
     run
 }

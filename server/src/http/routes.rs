@@ -10,20 +10,20 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 
+use holdfast_model::access::Permission;
+
 use super::{Web, browse, compare, dashboard, evidence, export, guard, health, import, sign_in, stream, tables, v1};
 use crate::site;
 
-/// Who may ask.
+/// Who may ask. Below `/v1` and `/api` a bearer token says who it is, everywhere else the session's cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     /// Anybody who reaches the listener.
     Open,
-    /// Any valid bearer token.
-    Bearer,
-    /// The host's own bearer token.
-    HostCredential,
-    /// A signed-in person, by the session's cookie.
-    Session,
+    /// Whoever may do this somewhere; the action asks again for the very project.
+    May(Permission),
+    /// The owner of the host.
+    Host,
 }
 
 /// One address and method.
@@ -52,7 +52,10 @@ impl Table {
     /// The table of this server: fixed rows, and those that the dashboard brings.
     #[must_use]
     pub fn of(web: &Web) -> Self {
-        use Rule::{Bearer, HostCredential, Open, Session};
+        use Permission::{
+            Cancel, Create, Define, Delete, Drill, Import, Read, RecoveryKit, Restore, Reveal, Vaults, View,
+        };
+        use Rule::{Host, May, Open};
         let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
         let mut table = Self::default();
 
@@ -63,61 +66,61 @@ impl Table {
         table.add(&get, "/favicon.ico", Open, site::icon);
         table.add(&get, "/sign-in", Open, sign_in::page);
         table.add(&post, "/sign-in", Open, sign_in::sign_in);
-        table.add(&post, "/sign-out", Session, sign_in::sign_out);
-        table.add(&get, "/ui/runs/{id}/events", Session, stream::events);
-        table.add(&get, "/ui/checkpoints/{id}/file", Session, browse::file);
-        table.add(&get, "/ui/checkpoints/{id}/folder", Session, browse::archive_for_people);
-        table.add(&get, "/ui/checkpoints/{id}/export", Session, export::for_people);
+        table.add(&post, "/sign-out", May(View), sign_in::sign_out);
+        table.add(&get, "/ui/runs/{id}/events", May(View), stream::events);
+        table.add(&get, "/ui/checkpoints/{id}/file", May(Read), browse::file);
+        table.add(&get, "/ui/checkpoints/{id}/folder", May(Read), browse::archive_for_people);
+        table.add(&get, "/ui/checkpoints/{id}/export", May(Read), export::for_people);
         // An archive is as large as it is.
-        table.add(&post, "/ui/imports", Session, import::form.layer(DefaultBodyLimit::disable()));
-        table.add(&get, "/ui/checkpoints/{id}/drill.json", Session, evidence::drill);
+        table.add(&post, "/ui/imports", May(Import), import::form.layer(DefaultBodyLimit::disable()));
+        table.add(&get, "/ui/checkpoints/{id}/drill.json", May(View), evidence::drill);
 
-        table.add(&get, "/v1/projects", Bearer, v1::projects);
-        table.add(&get, "/v1/environments", Bearer, v1::environments);
-        table.add(&post, "/v1/environments", Bearer, v1::apply);
-        table.add(&get, "/v1/environments/{env}", Bearer, v1::environment);
-        table.add(&get, "/v1/environments/{env}/logs", Bearer, v1::logs);
-        table.add(&get, "/v1/environments/{env}/confirmation", HostCredential, v1::confirmation);
-        table.add(&post, "/v1/environments/{env}/confirmation", HostCredential, v1::confirm);
-        table.add(&get, "/v1/checkpoints", Bearer, v1::checkpoints);
-        table.add(&post, "/v1/checkpoints", Bearer, v1::create);
-        table.add(&get, "/v1/checkpoints/{id}", Bearer, v1::checkpoint);
-        table.add(&delete, "/v1/checkpoints/{id}", HostCredential, v1::delete);
-        table.add(&post, "/v1/checkpoints/{id}/verify", Bearer, v1::verify);
-        table.add(&post, "/v1/checkpoints/{id}/drill", Bearer, v1::drill);
-        table.add(&post, "/v1/checkpoints/{id}/restore", HostCredential, v1::restore);
-        table.add(&post, "/v1/checkpoints/{id}/restore/plan", HostCredential, v1::restore_plan);
-        table.add(&get, "/v1/checkpoints/{id}/manifest", Bearer, v1::manifest);
-        table.add(&get, "/v1/checkpoints/{id}/content/{*path}", HostCredential, v1::content);
-        table.add(&get, "/v1/checkpoints/{id}/export", HostCredential, export::export);
-        table.add(&post, "/v1/imports", HostCredential, import::import);
-        table.add(&get, "/v1/checkpoints/{id}/tree", HostCredential, browse::folder);
-        table.add(&get, "/v1/checkpoints/{id}/folder", HostCredential, browse::archive);
-        table.add(&get, "/v1/checkpoints/{id}/tables", HostCredential, tables::list);
-        table.add(&get, "/v1/checkpoints/{id}/table", HostCredential, tables::rows);
-        table.add(&get, "/v1/checkpoints/{id}/diff/{other}", Bearer, compare::diff);
-        table.add(&get, "/v1/checkpoints/{id}/diff/{other}/file", HostCredential, compare::file);
-        table.add(&get, "/v1/checkpoints/{id}/diff/{other}/table", HostCredential, compare::table);
-        table.add(&get, "/v1/checkpoints/{id}/diff/{other}/value", HostCredential, compare::value);
-        table.add(&get, "/v1/runs", Bearer, v1::runs);
-        table.add(&get, "/v1/runs/{id}", Bearer, v1::run);
-        table.add(&post, "/v1/runs/{id}/cancel", Bearer, v1::cancel);
-        table.add(&get, "/v1/runs/{id}/events", Bearer, stream::events);
-        table.add(&get, "/v1/vaults", Bearer, v1::vaults);
-        table.add(&post, "/v1/vaults", HostCredential, v1::adopt);
-        table.add(&post, "/v1/vaults/{project}", HostCredential, v1::add_vault);
-        table.add(&post, "/v1/vaults/{project}/prune", HostCredential, v1::prune);
-        table.add(&post, "/v1/vaults/{project}/check", Bearer, v1::check);
-        table.add(&post, "/v1/vaults/{project}/repair", HostCredential, v1::repair);
-        table.add(&post, "/v1/vaults/{project}/copy", HostCredential, v1::copy);
-        table.add(&get, "/v1/vaults/{project}/recovery-kit", HostCredential, v1::recovery_kit);
-        table.add(&post, "/v1/vaults/{project}/recovery-kit/confirm", HostCredential, v1::confirm_recovery_kit);
-        table.add(&post, "/v1/catalogue/copies", HostCredential, v1::copy_catalogue);
-        table.add(&get, "/v1/catalogue/kit", HostCredential, v1::catalogue_kit);
-        table.add(&post, "/v1/sign-in-links", HostCredential, v1::sign_in_link);
+        table.add(&get, "/v1/projects", May(View), v1::projects);
+        table.add(&get, "/v1/environments", May(View), v1::environments);
+        table.add(&post, "/v1/environments", May(Define), v1::apply);
+        table.add(&get, "/v1/environments/{env}", May(View), v1::environment);
+        table.add(&get, "/v1/environments/{env}/logs", May(View), v1::logs);
+        table.add(&get, "/v1/environments/{env}/confirmation", May(Define), v1::confirmation);
+        table.add(&post, "/v1/environments/{env}/confirmation", May(Define), v1::confirm);
+        table.add(&get, "/v1/checkpoints", May(View), v1::checkpoints);
+        table.add(&post, "/v1/checkpoints", May(Create), v1::create);
+        table.add(&get, "/v1/checkpoints/{id}", May(View), v1::checkpoint);
+        table.add(&delete, "/v1/checkpoints/{id}", May(Delete), v1::delete);
+        table.add(&post, "/v1/checkpoints/{id}/verify", May(Drill), v1::verify);
+        table.add(&post, "/v1/checkpoints/{id}/drill", May(Drill), v1::drill);
+        table.add(&post, "/v1/checkpoints/{id}/restore", May(Restore), v1::restore);
+        table.add(&post, "/v1/checkpoints/{id}/restore/plan", May(Restore), v1::restore_plan);
+        table.add(&get, "/v1/checkpoints/{id}/manifest", May(View), v1::manifest);
+        table.add(&get, "/v1/checkpoints/{id}/content/{*path}", May(Read), v1::content);
+        table.add(&get, "/v1/checkpoints/{id}/export", May(Read), export::export);
+        table.add(&post, "/v1/imports", May(Import), import::import);
+        table.add(&get, "/v1/checkpoints/{id}/tree", May(Read), browse::folder);
+        table.add(&get, "/v1/checkpoints/{id}/folder", May(Read), browse::archive);
+        table.add(&get, "/v1/checkpoints/{id}/tables", May(Read), tables::list);
+        table.add(&get, "/v1/checkpoints/{id}/table", May(Read), tables::rows);
+        table.add(&get, "/v1/checkpoints/{id}/diff/{other}", May(View), compare::diff);
+        table.add(&get, "/v1/checkpoints/{id}/diff/{other}/file", May(Read), compare::file);
+        table.add(&get, "/v1/checkpoints/{id}/diff/{other}/table", May(Read), compare::table);
+        table.add(&get, "/v1/checkpoints/{id}/diff/{other}/value", May(Reveal), compare::value);
+        table.add(&get, "/v1/runs", May(View), v1::runs);
+        table.add(&get, "/v1/runs/{id}", May(View), v1::run);
+        table.add(&post, "/v1/runs/{id}/cancel", May(Cancel), v1::cancel);
+        table.add(&get, "/v1/runs/{id}/events", May(View), stream::events);
+        table.add(&get, "/v1/vaults", May(View), v1::vaults);
+        table.add(&post, "/v1/vaults", May(Vaults), v1::adopt);
+        table.add(&post, "/v1/vaults/{project}", May(Vaults), v1::add_vault);
+        table.add(&post, "/v1/vaults/{project}/prune", May(Vaults), v1::prune);
+        table.add(&post, "/v1/vaults/{project}/check", May(Drill), v1::check);
+        table.add(&post, "/v1/vaults/{project}/repair", May(Vaults), v1::repair);
+        table.add(&post, "/v1/vaults/{project}/copy", May(Vaults), v1::copy);
+        table.add(&get, "/v1/vaults/{project}/recovery-kit", May(RecoveryKit), v1::recovery_kit);
+        table.add(&post, "/v1/vaults/{project}/recovery-kit/confirm", May(RecoveryKit), v1::confirm_recovery_kit);
+        table.add(&post, "/v1/catalogue/copies", May(RecoveryKit), v1::copy_catalogue);
+        table.add(&get, "/v1/catalogue/kit", May(RecoveryKit), v1::catalogue_kit);
+        table.add(&post, "/v1/sign-in-links", Host, v1::sign_in_link);
         // So that no page of the dashboard, which may take any path, answers for the REST API.
         for method in [&get, &post, &delete, &Method::PUT, &Method::PATCH] {
-            table.add(method, "/v1/{*rest}", Bearer, v1::nothing);
+            table.add(method, "/v1/{*rest}", May(View), v1::nothing);
         }
 
         dashboard::add_pages(&mut table, web);
@@ -151,7 +154,7 @@ impl Table {
         let (mut programs, mut people) = (Router::new(), Router::new());
         for Row { route: Route { path, rule, .. }, handler } in self.rows {
             let guarded = handler.layer(from_fn_with_state((web.clone(), rule), guard::check));
-            if path.starts_with("/v1/") {
+            if for_programs(&path) {
                 programs = programs.route(&path, guarded);
             } else {
                 people = people.route(&path, guarded);
@@ -159,4 +162,9 @@ impl Table {
         }
         (programs, people)
     }
+}
+
+/// Whether a bearer token, and nothing else, says who asks for an address.
+pub(super) fn for_programs(path: &str) -> bool {
+    path.starts_with("/v1/") || path.starts_with("/api/")
 }

@@ -42,7 +42,7 @@ pub(super) async fn page(Query(entry): Query<Entry>, session: Session) -> Respon
 pub(super) async fn sign_in(State(web): State<Web>, session: Session, Form(entry): Form<Entry>) -> Response {
     let token = entry.token.filter(|token| is_token(token)).unwrap_or_default();
     let outcome = async {
-        if !auth::take_link(web.actions().store(), &token).await.map_err(ActionError::from)? {
+        if !auth::take_link(web.unbound().store(), &token).await.map_err(ActionError::from)? {
             return Ok(false);
         }
         let name = auth::owner();
@@ -65,7 +65,7 @@ pub(super) async fn sign_out(State(web): State<Web>, caller: Caller, session: Se
         tracing::error!(%error, "signing out failed");
         return document(StatusCode::SERVICE_UNAVAILABLE, "Signing out failed", failed());
     }
-    if let Err(error) = web.actions().store().audit(&caller.name, "session.end", "session", "").await {
+    if let Err(error) = web.unbound().store().audit(&caller.name, "session.end", "session", "").await {
         tracing::error!(%error, "the audit log cannot be written");
     }
     Redirect::to("/sign-in").into_response()

@@ -39,6 +39,7 @@ pub(super) struct After {
 /// `GET …/runs/{id}/events`. 204, which tells a browser to stop asking, only to who has the last event already.
 pub(super) async fn events(
     State(web): State<Web>,
+    actions: Actions,
     Path(id): Path<String>,
     Query(query): Query<After>,
     headers: HeaderMap,
@@ -46,13 +47,13 @@ pub(super) async fn events(
     let heard = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.trim().parse().ok());
     let after = heard.or(query.after).unwrap_or(0);
     // Heard first, read second: an event that is stored in between is then known twice instead of never.
-    let live = web.actions().subscribe();
-    let run = web.actions().run(&id).await?;
+    let live = actions.subscribe();
+    let run = actions.run(&id).await?;
     if run.state.is_final() && after >= run.last_event {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let (sender, receiver) = mpsc::channel(64);
-    let follower = Follower { actions: web.actions().clone(), run: run.id, last: after, live, sender };
+    let follower = Follower { actions, run: run.id, last: after, live, sender };
     let cancel = web.0.cancel.clone();
     tokio::spawn(async move {
         if let Err(error) = follower.follow(&cancel).await {

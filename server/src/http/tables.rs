@@ -1,32 +1,28 @@
 //! The tables of a checkpoint and their rows, for programs.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use holdfast_model::view::{TablePage, TablesView};
 
 use super::{
-    ApiError, Web,
+    ApiError,
     extract::{Path, Query},
 };
-use crate::{
-    actions::{RowsQuery, TablesQuery},
-    auth::Caller,
-};
+use crate::actions::{Actions, RowsQuery, TablesQuery};
 
 /// `GET /v1/checkpoints/{id}/tables`
 pub(super) async fn list(
-    State(web): State<Web>,
+    actions: Actions,
     Path(id): Path<String>,
     Query(query): Query<TablesQuery>,
 ) -> Result<Json<TablesView>, ApiError> {
-    Ok(Json(web.actions().tables(&id, &query).await?))
+    Ok(Json(actions.tables(&id, &query).await?))
 }
 
 /// `GET /v1/checkpoints/{id}/table`
 pub(super) async fn rows(
-    State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(id): Path<String>,
     Query(query): Query<RowsQuery>,
 ) -> Result<Json<TablePage>, ApiError> {
-    Ok(Json(web.actions().table(&caller, &id, &query).await?))
+    Ok(Json(actions.table(&id, &query).await?))
 }

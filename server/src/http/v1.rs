@@ -25,8 +25,8 @@ use super::{
     extract::{Json, Path, Query},
 };
 use crate::{
-    actions::{Apply, ListCheckpoints, ListRuns},
-    auth::{Caller, SignInLink},
+    actions::{Actions, Apply, ListCheckpoints, ListRuns},
+    auth::SignInLink,
     jobs::Content,
 };
 
@@ -55,103 +55,86 @@ pub(super) struct LogQuery {
     limit: Option<u32>,
 }
 
-pub(super) async fn projects(State(web): State<Web>) -> Answer<Vec<ProjectView>> {
-    Ok(axum::Json(web.actions().projects().await?))
+pub(super) async fn projects(actions: Actions) -> Answer<Vec<ProjectView>> {
+    Ok(axum::Json(actions.projects().await?))
 }
 
-pub(super) async fn environments(State(web): State<Web>, Query(query): Query<ByName>) -> Answer<Vec<EnvironmentView>> {
-    Ok(axum::Json(web.actions().list_environments(query.name.as_deref()).await?))
+pub(super) async fn environments(actions: Actions, Query(query): Query<ByName>) -> Answer<Vec<EnvironmentView>> {
+    Ok(axum::Json(actions.list_environments(query.name.as_deref()).await?))
 }
 
-pub(super) async fn apply(State(web): State<Web>, caller: Caller, Json(apply): Json<Apply>) -> Answer<EnvironmentView> {
-    Ok(axum::Json(web.actions().apply(&caller, apply).await?))
+pub(super) async fn apply(actions: Actions, Json(apply): Json<Apply>) -> Answer<EnvironmentView> {
+    Ok(axum::Json(actions.apply(apply).await?))
 }
 
-pub(super) async fn environment(State(web): State<Web>, Path(env): Path<String>) -> Answer<EnvironmentView> {
-    Ok(axum::Json(web.actions().environment(&env).await?))
+pub(super) async fn environment(actions: Actions, Path(env): Path<String>) -> Answer<EnvironmentView> {
+    Ok(axum::Json(actions.environment(&env).await?))
 }
 
-pub(super) async fn confirmation(State(web): State<Web>, Path(env): Path<String>) -> Answer<Confirmation> {
-    Ok(axum::Json(web.actions().confirmation(&env).await?))
+pub(super) async fn confirmation(actions: Actions, Path(env): Path<String>) -> Answer<Confirmation> {
+    Ok(axum::Json(actions.confirmation(&env).await?))
 }
 
-pub(super) async fn confirm(
-    State(web): State<Web>,
-    caller: Caller,
-    Path(env): Path<String>,
-) -> Answer<EnvironmentView> {
-    Ok(axum::Json(web.actions().confirm(&caller, &env).await?))
+pub(super) async fn confirm(actions: Actions, Path(env): Path<String>) -> Answer<EnvironmentView> {
+    Ok(axum::Json(actions.confirm(&env).await?))
 }
 
 pub(super) async fn logs(
-    State(web): State<Web>,
+    actions: Actions,
     Path(env): Path<String>,
     Query(query): Query<LogQuery>,
 ) -> Answer<Vec<LogLine>> {
-    Ok(axum::Json(web.actions().logs(&env, query.component.as_deref(), query.limit).await?))
+    Ok(axum::Json(actions.logs(&env, query.component.as_deref(), query.limit).await?))
 }
 
-pub(super) async fn checkpoints(
-    State(web): State<Web>,
-    Query(query): Query<ListCheckpoints>,
-) -> Answer<CheckpointList> {
-    Ok(axum::Json(web.actions().list_checkpoints(query).await?))
+pub(super) async fn checkpoints(actions: Actions, Query(query): Query<ListCheckpoints>) -> Answer<CheckpointList> {
+    Ok(axum::Json(actions.list_checkpoints(query).await?))
 }
 
-pub(super) async fn create(State(web): State<Web>, caller: Caller, Json(request): Json<CreateCheckpoint>) -> Accepted {
-    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().create(&caller, request).await?)))
+pub(super) async fn create(actions: Actions, Json(request): Json<CreateCheckpoint>) -> Accepted {
+    Ok((StatusCode::ACCEPTED, axum::Json(actions.create(request).await?)))
 }
 
-pub(super) async fn checkpoint(State(web): State<Web>, Path(id): Path<String>) -> Answer<CheckpointView> {
-    Ok(axum::Json(web.actions().checkpoint(&id).await?))
+pub(super) async fn checkpoint(actions: Actions, Path(id): Path<String>) -> Answer<CheckpointView> {
+    Ok(axum::Json(actions.checkpoint(&id).await?))
 }
 
-pub(super) async fn delete(
-    State(web): State<Web>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, ApiError> {
-    web.actions().delete(&caller, &id).await?;
+pub(super) async fn delete(actions: Actions, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    actions.delete(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn verify(State(web): State<Web>, caller: Caller, Path(id): Path<String>) -> Accepted {
-    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().verify(&caller, &id).await?)))
+pub(super) async fn verify(actions: Actions, Path(id): Path<String>) -> Accepted {
+    Ok((StatusCode::ACCEPTED, axum::Json(actions.verify(&id).await?)))
 }
 
-pub(super) async fn drill(State(web): State<Web>, caller: Caller, Path(id): Path<String>) -> Accepted {
-    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().drill(&caller, &id).await?)))
+pub(super) async fn drill(actions: Actions, Path(id): Path<String>) -> Accepted {
+    Ok((StatusCode::ACCEPTED, axum::Json(actions.drill(&id).await?)))
 }
 
 pub(super) async fn restore(
-    State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(id): Path<String>,
     Json(request): Json<RestoreCheckpoint>,
 ) -> Accepted {
-    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().restore(&caller, &id, request).await?)))
+    Ok((StatusCode::ACCEPTED, axum::Json(actions.restore(&id, request).await?)))
 }
 
 pub(super) async fn restore_plan(
-    State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(id): Path<String>,
     Json(request): Json<RestoreCheckpoint>,
 ) -> Answer<RestorePlan> {
-    Ok(axum::Json(web.actions().restore_plan(&caller, &id, request).await?))
+    Ok(axum::Json(actions.restore_plan(&id, request).await?))
 }
 
-pub(super) async fn manifest(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let text = web.actions().manifest(&id).await?;
+pub(super) async fn manifest(actions: Actions, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let text = actions.manifest(&id).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
-pub(super) async fn content(
-    State(web): State<Web>,
-    caller: Caller,
-    Path((id, path)): Path<(String, String)>,
-) -> Result<Response, ApiError> {
-    let content = web.actions().content(&caller, &id, &path).await?;
+pub(super) async fn content(actions: Actions, Path((id, path)): Path<(String, String)>) -> Result<Response, ApiError> {
+    let content = actions.content(&id, &path).await?;
     let length = HeaderValue::from(content.size);
     let mut response = body(content).into_response();
     let headers = response.headers_mut();
@@ -161,104 +144,85 @@ pub(super) async fn content(
     Ok(response)
 }
 
-pub(super) async fn runs(State(web): State<Web>, Query(query): Query<ListRuns>) -> Answer<Vec<RunView>> {
-    Ok(axum::Json(web.actions().list_runs(query).await?))
+pub(super) async fn runs(actions: Actions, Query(query): Query<ListRuns>) -> Answer<Vec<RunView>> {
+    Ok(axum::Json(actions.list_runs(query).await?))
 }
 
-pub(super) async fn run(State(web): State<Web>, Path(id): Path<String>) -> Answer<RunView> {
-    Ok(axum::Json(web.actions().run(&id).await?))
+pub(super) async fn run(actions: Actions, Path(id): Path<String>) -> Answer<RunView> {
+    Ok(axum::Json(actions.run(&id).await?))
 }
 
-pub(super) async fn cancel(State(web): State<Web>, caller: Caller, Path(id): Path<String>) -> Accepted {
-    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().cancel(&caller, &id).await?)))
+pub(super) async fn cancel(actions: Actions, Path(id): Path<String>) -> Accepted {
+    Ok((StatusCode::ACCEPTED, axum::Json(actions.cancel(&id).await?)))
 }
 
-pub(super) async fn vaults(State(web): State<Web>) -> Answer<Vec<VaultView>> {
-    Ok(axum::Json(web.actions().list_vaults().await?))
+pub(super) async fn vaults(actions: Actions) -> Answer<Vec<VaultView>> {
+    Ok(axum::Json(actions.list_vaults().await?))
 }
 
-pub(super) async fn prune(
-    State(web): State<Web>,
-    caller: Caller,
-    Path(project): Path<String>,
-    Json(request): Json<PruneVault>,
-) -> Accepted {
-    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().prune_vault(&caller, &project, request).await?)))
+pub(super) async fn prune(actions: Actions, Path(project): Path<String>, Json(request): Json<PruneVault>) -> Accepted {
+    Ok((StatusCode::ACCEPTED, axum::Json(actions.prune_vault(&project, request).await?)))
 }
 
-pub(super) async fn check(
-    State(web): State<Web>,
-    caller: Caller,
-    Path(project): Path<String>,
-    Json(request): Json<CheckVault>,
-) -> Accepted {
-    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().check_vault(&caller, &project, request).await?)))
+pub(super) async fn check(actions: Actions, Path(project): Path<String>, Json(request): Json<CheckVault>) -> Accepted {
+    Ok((StatusCode::ACCEPTED, axum::Json(actions.check_vault(&project, request).await?)))
 }
 
 pub(super) async fn repair(
-    State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(project): Path<String>,
     Json(request): Json<RepairVault>,
 ) -> Accepted {
-    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().repair_vault(&caller, &project, request).await?)))
+    Ok((StatusCode::ACCEPTED, axum::Json(actions.repair_vault(&project, request).await?)))
 }
 
 pub(super) async fn copy(
-    State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(project): Path<String>,
     Json(request): Json<CopyVault>,
 ) -> Result<(StatusCode, axum::Json<StartedCopy>), ApiError> {
-    Ok((StatusCode::ACCEPTED, axum::Json(web.actions().copy_vault(&caller, &project, request).await?)))
+    Ok((StatusCode::ACCEPTED, axum::Json(actions.copy_vault(&project, request).await?)))
 }
 
 pub(super) async fn add_vault(
-    State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(project): Path<String>,
     Json(request): Json<AddVault>,
 ) -> Answer<AddedVault> {
-    Ok(axum::Json(web.actions().add_vault(&caller, &project, request).await?))
+    Ok(axum::Json(actions.add_vault(&project, request).await?))
 }
 
-pub(super) async fn adopt(State(web): State<Web>, caller: Caller, Json(request): Json<AdoptVault>) -> Answer<Adopted> {
-    Ok(axum::Json(web.actions().adopt(&caller, request).await?))
+pub(super) async fn adopt(actions: Actions, Json(request): Json<AdoptVault>) -> Answer<Adopted> {
+    Ok(axum::Json(actions.adopt(request).await?))
 }
 
 pub(super) async fn recovery_kit(
-    State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(project): Path<String>,
     Query(which): Query<Which>,
 ) -> Answer<RecoveryKit> {
-    Ok(axum::Json(web.actions().recovery_kit(&caller, &project, which.location.as_deref()).await?))
+    Ok(axum::Json(actions.recovery_kit(&project, which.location.as_deref()).await?))
 }
 
 pub(super) async fn confirm_recovery_kit(
-    State(web): State<Web>,
-    caller: Caller,
+    actions: Actions,
     Path(project): Path<String>,
     Query(which): Query<Which>,
 ) -> Result<StatusCode, ApiError> {
-    web.actions().confirm_recovery_kit(&caller, &project, which.location.as_deref()).await?;
+    actions.confirm_recovery_kit(&project, which.location.as_deref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn copy_catalogue(
-    State(web): State<Web>,
-    caller: Caller,
-    Json(request): Json<CopyCatalogue>,
-) -> Answer<CatalogueCopied> {
-    Ok(axum::Json(web.actions().copy_catalogue(&caller, request).await?))
+pub(super) async fn copy_catalogue(actions: Actions, Json(request): Json<CopyCatalogue>) -> Answer<CatalogueCopied> {
+    Ok(axum::Json(actions.copy_catalogue(request).await?))
 }
 
-pub(super) async fn catalogue_kit(State(web): State<Web>, caller: Caller) -> Answer<CatalogueKit> {
-    Ok(axum::Json(web.actions().catalogue_kit(&caller).await?))
+pub(super) async fn catalogue_kit(actions: Actions) -> Answer<CatalogueKit> {
+    Ok(axum::Json(actions.catalogue_kit().await?))
 }
 
-pub(super) async fn sign_in_link(State(web): State<Web>, caller: Caller) -> Answer<SignInLink> {
-    Ok(axum::Json(web.actions().sign_in_link(&caller, web.base()).await?))
+pub(super) async fn sign_in_link(State(web): State<Web>, actions: Actions) -> Answer<SignInLink> {
+    Ok(axum::Json(actions.sign_in_link(web.base()).await?))
 }
 
 pub(super) async fn nothing() -> ApiError {

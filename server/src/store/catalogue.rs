@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{
-    Store, StoreError, VaultRow,
+    Sight, Store, StoreError, VaultRow,
     value::{Columns as _, from_json, json, moment},
     write::Write,
 };
@@ -74,7 +74,8 @@ impl Store {
 
     /// What the overview asks for when no copy is recent, though there has been a vault for one.
     pub(super) async fn copies_want(&self) -> Result<Option<Attention>, StoreError> {
-        if self.file.is_none() {
+        // It belongs to no project.
+        if self.file.is_none() || self.sight != Sight::everything() {
             return Ok(None);
         }
         let since =

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::{
     CheckpointFilter, CheckpointRow, Store, StoreError,
+    sight::seen,
     value::{Columns as _, from_json, micros},
 };
 
@@ -24,7 +25,8 @@ macro_rules! select_checkpoint {
              e.name as environment_name, p.name as project_name \
              from checkpoint c join environment e on e.id = c.environment join project p on p.id = e.project \
              join checkpoint_copy y on y.checkpoint = c.id join vault v on v.id = y.vault and v.role = 'primary' \
-             where c.deleted_at is null ",
+             where c.deleted_at is null and ",
+            seen!(),
             $($rest)*
         )
     };
@@ -33,8 +35,8 @@ macro_rules! select_checkpoint {
 /// What a filter matches, apart from its page; `$1` to `$3`.
 macro_rules! matching {
     () => {
-        "and ($1 is null or c.environment = $1) and ($2 is null or exists (select 1 from tag t \
-         where t.checkpoint = c.id and t.name = $2)) and ($3 is null or c.created_at >= $3) "
+        " and ($2 is null or c.environment = $2) and ($3 is null or exists (select 1 from tag t \
+         where t.checkpoint = c.id and t.name = $3)) and ($4 is null or c.created_at >= $4) "
     };
 }
 
@@ -102,7 +104,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], also for a deleted one.
     pub async fn checkpoint(&self, id: &CheckpointId) -> Result<CheckpointRow, StoreError> {
-        let row = sqlx::query(select_checkpoint!("and c.id = $1")).bind(id.as_str()).fetch_optional(&self.pool).await?;
+        let row = sqlx::query(select_checkpoint!(" and c.id = $2"))
+            .bind(self.sight.bound())
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
         let row = row.ok_or_else(|| StoreError::not_found("checkpoint", id.as_str()))?;
         self.with_tags(checkpoint_row(&row)?).await
     }
@@ -134,7 +140,8 @@ impl Store {
         if text == "latest" {
             return self.latest_of_the_only_environment().await;
         }
-        let named = sqlx::query(select_checkpoint!("and c.name = $1 order by c.created_at desc, c.id desc limit $2"))
+        let named = sqlx::query(select_checkpoint!(" and c.name = $2 order by c.created_at desc, c.id desc limit $3"))
+            .bind(self.sight.bound())
             .bind(text)
             .bind(CANDIDATES)
             .fetch_all(&self.pool)
@@ -142,8 +149,9 @@ impl Store {
         let prefix = format!("chk_{}", text.strip_prefix("chk_").unwrap_or(text));
         let rows = if named.is_empty() {
             sqlx::query(select_checkpoint!(
-                "and substr(c.id, 1, cast($1 as integer)) = $2 order by c.created_at desc, c.id desc limit $3"
+                " and substr(c.id, 1, cast($2 as integer)) = $3 order by c.created_at desc, c.id desc limit $4"
             ))
+            .bind(self.sight.bound())
             .bind(i64::try_from(prefix.len()).unwrap_or(i64::MAX))
             .bind(&prefix)
             .bind(CANDIDATES)
@@ -160,7 +168,8 @@ impl Store {
 
     /// The checkpoint that was imported and had this id where it was made.
     async fn imported_as(&self, origin: &str) -> Result<Option<CheckpointRow>, StoreError> {
-        let rows = sqlx::query(select_checkpoint!("and c.origin = $1 order by c.created_at desc, c.id desc limit $2"))
+        let rows = sqlx::query(select_checkpoint!(" and c.origin = $2 order by c.created_at desc, c.id desc limit $3"))
+            .bind(self.sight.bound())
             .bind(origin)
             .bind(CANDIDATES)
             .fetch_all(&self.pool)
@@ -201,9 +210,10 @@ impl Store {
     /// When the database fails.
     pub async fn latest(&self, environment: &EnvironmentId) -> Result<Option<CheckpointRow>, StoreError> {
         let row = sqlx::query(select_checkpoint!(
-            "and c.environment = $1 and c.cause <> $2 and not (c.proof = $3 and exists (select 1 from tag t \
-             where t.checkpoint = c.id and t.name = $4)) order by c.created_at desc, c.id desc limit 1"
+            " and c.environment = $2 and c.cause <> $3 and not (c.proof = $4 and exists (select 1 from tag t \
+             where t.checkpoint = c.id and t.name = $5)) order by c.created_at desc, c.id desc limit 1"
         ))
+        .bind(self.sight.bound())
         .bind(environment.as_str())
         .bind(Trigger::PreRestore.as_str())
         .bind(Proof::Unproven.as_str())
@@ -222,9 +232,10 @@ impl Store {
     /// When the database fails.
     pub async fn latest_proven(&self, environment: &EnvironmentId) -> Result<Option<CheckpointRow>, StoreError> {
         let row = sqlx::query(select_checkpoint!(
-            "and c.environment = $1 and c.proof = 'proven' and exists (select 1 from checkpoint_copy s \
+            " and c.environment = $2 and c.proof = 'proven' and exists (select 1 from checkpoint_copy s \
              where s.checkpoint = c.id and s.integrity <> 'damaged') order by c.created_at desc, c.id desc limit 1"
         ))
+        .bind(self.sight.bound())
         .bind(environment.as_str())
         .fetch_optional(&self.pool)
         .await?;
@@ -244,7 +255,8 @@ impl Store {
         environment: &EnvironmentId,
     ) -> Result<Option<(CheckpointRow, String)>, StoreError> {
         let row =
-            sqlx::query(select_checkpoint!("and c.environment = $1 order by c.created_at desc, c.id desc limit 1"))
+            sqlx::query(select_checkpoint!(" and c.environment = $2 order by c.created_at desc, c.id desc limit 1"))
+                .bind(self.sight.bound())
                 .bind(environment.as_str())
                 .fetch_optional(&self.pool)
                 .await?;
@@ -263,9 +275,13 @@ impl Store {
         let since = filter.since.map(micros);
         let sums = sqlx::query(concat!(
             "select count(*) as many, cast(coalesce(sum(c.total), 0) as bigint) as total, \
-             cast(coalesce(sum(c.stored), 0) as bigint) as stored from checkpoint c where c.deleted_at is null ",
+             cast(coalesce(sum(c.stored), 0) as bigint) as stored from checkpoint c \
+             join environment e on e.id = c.environment join project p on p.id = e.project \
+             where c.deleted_at is null and ",
+            seen!(),
             matching!()
         ))
+        .bind(self.sight.bound())
         .bind(environment.clone())
         .bind(filter.tag.clone())
         .bind(since)
@@ -277,9 +293,10 @@ impl Store {
         };
         let rows = sqlx::query(select_checkpoint!(
             matching!(),
-            "and ($4 is null or c.created_at < $4 or (c.created_at = $4 and c.id < $5)) \
-             order by c.created_at desc, c.id desc limit $6"
+            "and ($5 is null or c.created_at < $5 or (c.created_at = $5 and c.id < $6)) \
+             order by c.created_at desc, c.id desc limit $7"
         ))
+        .bind(self.sight.bound())
         .bind(environment)
         .bind(filter.tag.clone())
         .bind(since)

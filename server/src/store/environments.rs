@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     AppliedDefinition, EnvironmentRow, ProjectRow, Store, StoreError, VaultRow,
+    sight::seen,
     value::{Columns as _, fresh, from_json, json},
     write::Write,
 };
@@ -21,7 +22,8 @@ macro_rules! select_environment {
     ($rest:literal) => {
         concat!(
             "select e.id, e.name, e.shown, e.applied_at, e.applied_by, e.to_confirm, p.id as project_id, p.name as project_name \
-             from environment e join project p on p.id = e.project ",
+             from environment e join project p on p.id = e.project and ",
+            seen!(),
             $rest
         )
     };
@@ -77,7 +79,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn projects(&self) -> Result<Vec<ProjectRow>, StoreError> {
-        let rows = sqlx::query("select id, name from project order by name").fetch_all(&self.pool).await?;
+        let rows = sqlx::query(concat!("select p.id, p.name from project p where ", seen!(), " order by p.name"))
+            .bind(self.sight.bound())
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(|row| Ok(ProjectRow { id: row.word("id")?, name: row.word("name")? })).collect()
     }
 
@@ -107,7 +112,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn environments(&self) -> Result<Vec<EnvironmentRow>, StoreError> {
-        let rows = sqlx::query(select_environment!("order by p.name, e.name")).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(select_environment!(" order by p.name, e.name"))
+            .bind(self.sight.bound())
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(environment_row).collect()
     }
 
@@ -116,8 +124,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn environment(&self, id: &EnvironmentId) -> Result<EnvironmentRow, StoreError> {
-        let row =
-            sqlx::query(select_environment!("where e.id = $1")).bind(id.as_str()).fetch_optional(&self.pool).await?;
+        let row = sqlx::query(select_environment!(" where e.id = $2"))
+            .bind(self.sight.bound())
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
         environment_row(&row.ok_or_else(|| StoreError::not_found("environment", id.as_str()))?)
     }
 
@@ -134,7 +145,8 @@ impl Store {
             None => (None, text),
         };
         let rows =
-            sqlx::query(select_environment!("where e.name = $1 and ($2 is null or p.name = $2) order by p.name"))
+            sqlx::query(select_environment!(" where e.name = $2 and ($3 is null or p.name = $3) order by p.name"))
+                .bind(self.sight.bound())
                 .bind(name)
                 .bind(project)
                 .fetch_all(&self.pool)

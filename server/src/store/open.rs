@@ -10,7 +10,7 @@ use std::{
 use sqlx::{Executor as _, any::AnyPoolOptions};
 use tokio::sync::{Mutex, Notify, broadcast};
 
-use super::{Engine, Live, Store, StoreError};
+use super::{Engine, Live, Sight, Store, StoreError};
 
 /// Connections to a SQLite file: readers beside the one writer.
 const SQLITE_CONNECTIONS: u32 = 8;
@@ -56,6 +56,7 @@ impl Store {
             turn: Arc::new(Mutex::new(())),
             queued: Arc::new(Notify::new()),
             cancels: broadcast::channel(256).0,
+            sight: Sight::everything(),
         })
     }
 

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::{
     CheckpointFilter, RunFilter, Store, StoreError,
+    sight::seen,
     value::{Columns as _, moment},
 };
 
@@ -52,11 +53,14 @@ impl Store {
 
     /// The environment whose newest proof is the oldest.
     async fn oldest_proof(&self) -> Result<Option<(holdfast_model::name::Name, OffsetDateTime)>, StoreError> {
-        let row = sqlx::query(
+        let row = sqlx::query(concat!(
             "select e.name, max(c.proof_at) as proof_at from checkpoint c join environment e on e.id = c.environment \
-             where c.proof = 'proven' and c.deleted_at is null and exists (select 1 from checkpoint_copy s \
+             join project p on p.id = e.project where ",
+            seen!(),
+            " and c.proof = 'proven' and c.deleted_at is null and exists (select 1 from checkpoint_copy s \
              where s.checkpoint = c.id and s.integrity <> 'damaged') group by e.id, e.name order by max(c.proof_at) limit 1",
-        )
+        ))
+        .bind(self.sight.bound())
         .fetch_optional(&self.pool)
         .await?;
         row.map(|row| Ok((row.word("name")?, row.at("proof_at")?))).transpose()

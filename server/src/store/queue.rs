@@ -13,7 +13,7 @@ use holdfast_model::{
 use sqlx::Row as _;
 
 use super::{
-    Beat, Claim, Engine, Lane, NewRun, On, RunRow, Store, StoreError,
+    Beat, Claim, Engine, Lane, NewRun, On, RunRow, Sight, Store, StoreError,
     runs::{run_row, select_run},
     value::{Columns as _, fresh, json},
     write::Write,
@@ -342,7 +342,11 @@ async fn take(write: &mut Write, id: &RunId, worker: &str) -> Result<bool, Store
 }
 
 async fn read_claim(write: &mut Write, id: &RunId) -> Result<Claim, StoreError> {
-    let row = sqlx::query(select_run!("where r.id = $1")).bind(id.as_str()).fetch_one(write.on()).await?;
+    let row = sqlx::query(select_run!(" where r.id = $2"))
+        .bind(Sight::everything().bound())
+        .bind(id.as_str())
+        .fetch_one(write.on())
+        .await?;
     let fence =
         sqlx::query_scalar("select fence from run where id = $1").bind(id.as_str()).fetch_one(write.on()).await?;
     let run: RunRow = run_row(&row)?;

@@ -20,7 +20,8 @@ macro_rules! select_run {
              r.created_at, r.started_at, r.ended_at, r.message, r.sealed, r.gate_open, r.last_event, r.attempt, \
              r.not_before, r.cancel_requested, r.vault, e.name as environment_name, p.name as project_name, \
              v.location as vault_location from run r left join environment e on e.id = r.environment \
-             left join vault v on v.id = r.vault join project p on p.id = coalesce(e.project, v.project) ",
+             left join vault v on v.id = r.vault join project p on p.id = coalesce(e.project, v.project) and ",
+            crate::store::sight::seen!(),
             $rest
         )
     };
@@ -78,7 +79,11 @@ impl Store {
     }
 
     pub(crate) async fn run_row(&self, id: &RunId) -> Result<RunRow, StoreError> {
-        let row = sqlx::query(select_run!("where r.id = $1")).bind(id.as_str()).fetch_optional(&self.pool).await?;
+        let row = sqlx::query(select_run!(" where r.id = $2"))
+            .bind(self.sight.bound())
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
         run_row(&row.ok_or_else(|| StoreError::not_found("run", id.as_str()))?)
     }
 
@@ -91,10 +96,11 @@ impl Store {
         let states: Vec<String> = filter.states.iter().map(|state| format!("'{state}'")).collect();
         let among = if states.is_empty() { String::new() } else { format!("and r.state in ({})", states.join(", ")) };
         let sql = format!(
-            "{} {among} order by r.created_at desc, r.id desc limit $3",
-            select_run!("where ($1 is null or r.environment = $1) and ($2 is null or r.checkpoint = $2)")
+            "{} {among} order by r.created_at desc, r.id desc limit $4",
+            select_run!(" where ($2 is null or r.environment = $2) and ($3 is null or r.checkpoint = $3)")
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(self.sight.bound())
             .bind(filter.environment.as_ref().map(ToString::to_string))
             .bind(filter.checkpoint.as_ref().map(ToString::to_string))
             .bind(i64::from(filter.limit.unwrap_or(PAGE)))
@@ -121,8 +127,9 @@ impl Store {
     pub async fn find_run(&self, text: &str) -> Result<RunView, StoreError> {
         let prefix = format!("run_{}", text.strip_prefix("run_").unwrap_or(text));
         let rows = sqlx::query(select_run!(
-            "where substr(r.id, 1, cast($1 as integer)) = $2 order by r.created_at desc, r.id desc limit 11"
+            " where substr(r.id, 1, cast($2 as integer)) = $3 order by r.created_at desc, r.id desc limit 11"
         ))
+        .bind(self.sight.bound())
         .bind(i64::try_from(prefix.len()).unwrap_or(i64::MAX))
         .bind(&prefix)
         .fetch_all(&self.pool)

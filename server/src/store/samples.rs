@@ -10,6 +10,7 @@ use time::{Date, format_description::well_known::Iso8601};
 
 use super::{
     Store, StoreError,
+    sight::seen,
     value::{Columns as _, moment},
 };
 
@@ -47,11 +48,14 @@ impl Store {
     /// When the database fails.
     pub async fn storage(&self) -> Result<Vec<StorageSeries>, StoreError> {
         let since = moment(self.now().await?)? - time::Duration::days(DAYS);
-        let rows = sqlx::query(
+        let rows = sqlx::query(concat!(
             "select p.name as project_name, s.day, cast(sum(s.total) as bigint) as total, \
              cast(sum(s.stored) as bigint) as stored from sample s join environment e on e.id = s.environment \
-             join project p on p.id = e.project where s.day >= $1 group by p.name, s.day order by p.name, s.day",
-        )
+             join project p on p.id = e.project where s.day >= $2 and ",
+            seen!(),
+            " group by p.name, s.day order by p.name, s.day",
+        ))
+        .bind(self.sight.bound())
         .bind(written(since.date())?)
         .fetch_all(&self.pool)
         .await?;

@@ -1,8 +1,10 @@
 //! What a definition may name, and by whose word.
 
+use holdfast::{actions::Apply, auth::Caller};
+use holdfast_model::access::{Access, Role};
 use serde_json::{Value, json};
 
-use crate::harness::{PROGRAM, Server};
+use crate::harness::Server;
 
 fn of(server: &Server, components: Value) -> Value {
     let folder = server.folder.path().join("app");
@@ -25,6 +27,19 @@ async fn a_wrong_key_is_named_with_its_place() {
     server.launched.stop().await.unwrap();
 }
 
+/// The same, as a signed-in admin who does not own the host.
+async fn by_admin(server: &Server, body: &Value) -> (u16, Value) {
+    let admin = Caller::person("ada".into(), "issuer#ada".into(), Access::everywhere(Role::Admin), true);
+    let apply: Apply = serde_json::from_value(body.clone()).unwrap();
+    match server.launched.actions().by(admin).apply(apply).await {
+        Ok(view) => (200, serde_json::to_value(view).unwrap()),
+        Err(error) => {
+            let problem = error.into_problem();
+            (problem.status, serde_json::to_value(problem).unwrap())
+        }
+    }
+}
+
 #[tokio::test]
 async fn paths_and_commands_obey_the_allow_lists_unless_the_host_speaks() {
     let folder = tempfile::tempdir().unwrap();
@@ -37,22 +52,22 @@ async fn paths_and_commands_obey_the_allow_lists_unless_the_host_speaks() {
     );
     let server = Server::with(&config).await;
     let files = |path: Value| of(&server, json!([{ "name": "uploads", "kind": "files", "path": path }]));
-    let (status, said) = apply(&server, PROGRAM, &files(json!(allowed.join("in")))).await;
+    let (status, said) = by_admin(&server, &files(json!(allowed.join("in")))).await;
     assert_eq!(status, 200, "{said}");
     for outside in [json!("/etc"), json!(allowed.join("link")), json!(allowed.join("../other"))] {
-        let (status, said) = apply(&server, PROGRAM, &files(outside.clone())).await;
+        let (status, said) = by_admin(&server, &files(outside.clone())).await;
         assert_eq!(status, 403, "{outside}: {said}");
         assert!(said["detail"].as_str().unwrap().contains("allow_paths"), "{said}");
     }
     let mut with_command = files(json!(allowed.join("in")));
     for (command, expected) in [(json!(["systemctl", "stop", "shop"]), 200), (json!(["rm", "-rf", "/srv"]), 403)] {
         with_command["definition"]["restore"] = json!({ "stop": command });
-        let (status, said) = apply(&server, PROGRAM, &with_command).await;
+        let (status, said) = by_admin(&server, &with_command).await;
         assert_eq!(status, expected, "{said}");
     }
     assert_eq!(apply(&server, &server.token, &with_command).await.0, 200, "the host's own credential may");
     let variable = of(&server, json!([{ "name": "db", "kind": "config", "variables": [{ "name": "PATH" }] }]));
-    assert_eq!(apply(&server, PROGRAM, &variable).await.0, 403, "the server's variables are the host's");
+    assert_eq!(by_admin(&server, &variable).await.0, 403, "the server's variables are the host's");
     server.launched.stop().await.unwrap();
 }
 

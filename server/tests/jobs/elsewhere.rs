@@ -24,11 +24,11 @@ use crate::{
 };
 
 async fn plan(house: &House, id: &CheckpointId, request: &RestoreCheckpoint) -> RestorePlan {
-    house.actions().restore_plan(&House::ada(), id.as_str(), request.clone()).await.unwrap()
+    house.actions().restore_plan(id.as_str(), request.clone()).await.unwrap()
 }
 
 async fn asked(house: &House, id: &CheckpointId, request: &RestoreCheckpoint) -> Result<RunView, ActionError> {
-    let run = house.actions().restore(&House::ada(), id.as_str(), request.clone()).await?;
+    let run = house.actions().restore(id.as_str(), request.clone()).await?;
     Ok(house.ended(&run.id).await)
 }
 
@@ -135,9 +135,9 @@ async fn into_a_folder_nothing_of_the_application_is_touched() {
     }
     let person = Caller::person("eve".into(), "eve".into(), Access::everywhere(Role::Admin), true);
     let elsewhere = into(house.folder.path().join("other"));
-    let refused = house.actions().restore(&person, id.as_str(), elsewhere.clone()).await.unwrap_err();
+    let refused = house.actions().by(person.clone()).restore(id.as_str(), elsewhere.clone()).await.unwrap_err();
     assert!(matches!(&refused, ActionError::Forbidden(why) if why.contains("allow_paths")), "{refused}");
-    let refused = house.actions().restore_plan(&person, id.as_str(), elsewhere).await.unwrap_err();
+    let refused = house.actions().by(person.clone()).restore_plan(id.as_str(), elsewhere).await.unwrap_err();
     assert!(matches!(refused, ActionError::Forbidden(_)), "{refused}");
 }
 
@@ -148,7 +148,7 @@ async fn what_a_server_left_of_a_folder_when_it_died_is_swept() {
     house.stop().await;
     let folder = house.folder.path().join("out");
     let request = RestoreCheckpoint { to_dir: Some(folder.clone()), ..Default::default() };
-    let run = house.actions().restore(&House::ada(), id.as_str(), request.clone()).await.unwrap();
+    let run = house.actions().restore(id.as_str(), request.clone()).await.unwrap();
     let staging = house.folder.path().join(format!(".out.holdfast-{}", run.id));
     fs::create_dir(&staging).unwrap();
     fs::write(staging.join("half"), "half").unwrap();
@@ -240,7 +240,7 @@ async fn an_environment_that_is_not_there_is_made_with_places_of_its_own() {
     assert!(!planned.safety && planned.refused.is_empty(), "{planned:?}");
     assert!(house.store.find_environment("shop/copy").await.is_err() && !copy.exists(), "a plan has made something");
     let person = Caller::person("eve".into(), "eve".into(), Access::everywhere(Role::Admin), true);
-    let refused = house.actions().restore(&person, id.as_str(), request.clone()).await.unwrap_err();
+    let refused = house.actions().by(person.clone()).restore(id.as_str(), request.clone()).await.unwrap_err();
     assert!(matches!(&refused, ActionError::Forbidden(why) if why.contains("allow_paths")), "{refused}");
 
     let production = listing(&house.app());
@@ -255,7 +255,7 @@ async fn an_environment_that_is_not_there_is_made_with_places_of_its_own() {
     // It lives: it is captured, and the same restore can be asked for again, now after a safety checkpoint.
     let taken = house
         .actions()
-        .create(&House::ada(), CreateCheckpoint { environment: "shop/copy".into(), ..Default::default() })
+        .create(CreateCheckpoint { environment: "shop/copy".into(), ..Default::default() })
         .await
         .unwrap();
     assert!(house.ended(&taken.id).await.sealed);
@@ -276,7 +276,7 @@ async fn a_database_goes_to_another_one_by_its_url_and_the_url_stays_secret() {
     apply(&house, json!({"project": "shop", "environment": "live", "components": [{"name": "main", "kind": "postgres", "url": secret(&shop)}]})).await;
     let taken = house
         .actions()
-        .create(&House::ada(), CreateCheckpoint { environment: "shop/live".into(), ..Default::default() })
+        .create(CreateCheckpoint { environment: "shop/live".into(), ..Default::default() })
         .await
         .unwrap();
     let taken = house.ended(&taken.id).await;
@@ -348,15 +348,13 @@ async fn what_does_not_fit_together_is_named_at_once() {
         paths: vec!["!only/this".into(), "a\u{1b}b".into()],
         ..Default::default()
     };
-    let Err(ActionError::Invalid { errors, .. }) =
-        house.actions().restore_plan(&House::ada(), "latest", request.clone()).await
-    else {
+    let Err(ActionError::Invalid { errors, .. }) = house.actions().restore_plan("latest", request.clone()).await else {
         panic!("it was taken")
     };
     let at: Vec<&str> = errors.iter().map(|fault| fault.at.as_str()).collect();
     assert_eq!(at, ["to_dir", "replace_database", "to_dir", "paths[1]"]);
     request = RestoreCheckpoint { map: [("a".parse().unwrap(), "/b".into())].into(), ..Default::default() };
-    assert!(house.actions().restore(&House::ada(), "latest", request).await.unwrap_err().to_string().contains("map"));
+    assert!(house.actions().restore("latest", request).await.unwrap_err().to_string().contains("map"));
     let none = house.store.runs(&RunFilter::default()).await.unwrap();
     assert!(none.iter().all(|run| run.kind != RunKind::Restore));
 }

@@ -123,11 +123,7 @@ impl House {
         let data = self.data().display().to_string();
         let settings = Settings::from_sources(None, &|name| (name == "HOLDFAST_DATA_DIR").then(|| data.clone()));
         let settings = settings.unwrap();
-        Actions::new(self.desk.clone(), self.key.clone(), self.tools.clone(), settings)
-    }
-
-    pub fn ada() -> Caller {
-        Caller::host("ada".into())
+        Actions::new(self.desk.clone(), self.key.clone(), self.tools.clone(), settings).by(Caller::host("ada".into()))
     }
 
     /// Waits for something that is done in the background.

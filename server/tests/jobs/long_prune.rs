@@ -94,7 +94,7 @@ async fn a_create_begins_within_five_seconds_and_the_prune_goes_on_after_it() {
     let house = House::new().await;
     let place = AddVault { location: bucket.place(), bucket: Some(bucket.access()) };
     // A vault needs a project, which the house has; its bucket is tried first.
-    house.actions().add_vault(&House::ada(), "shop", place).await.unwrap();
+    house.actions().add_vault("shop", place).await.unwrap();
     house.back_up().await;
     let vault = house.vault().await;
     let filled = vault.clone();

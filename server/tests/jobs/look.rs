@@ -35,7 +35,7 @@ pub fn listing(root: &Path) -> BTreeMap<PathBuf, String> {
 
 /// Applies a definition as the host's own credential does.
 pub async fn apply(house: &House, definition: Value) {
-    house.actions().apply(&House::ada(), Apply { definition, dry_run: false }).await.unwrap();
+    house.actions().apply(Apply { definition, dry_run: false }).await.unwrap();
 }
 
 /// How a step of a run ended, and why.

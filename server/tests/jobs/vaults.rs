@@ -59,6 +59,6 @@ async fn the_kit_is_refused_before_there_is_a_vault_and_confirmed_after() {
     assert!(std::path::Path::new(&kit.repository).join("keys").join(&kit.key_name).exists());
     let key_file = std::fs::read_to_string(std::path::Path::new(&kit.repository).join("keys").join(&kit.key_name));
     assert_eq!(key_file.unwrap(), kit.key_file);
-    house.actions().confirm_recovery_kit(&House::ada(), project.name.as_str(), None).await.unwrap();
+    house.actions().confirm_recovery_kit(project.name.as_str(), None).await.unwrap();
     assert!(house.store.project_views().await.unwrap()[0].recovery_kit_confirmed);
 }

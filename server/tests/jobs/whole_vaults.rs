@@ -37,7 +37,7 @@ fn noise(path: &Path, bytes: usize) {
 async fn mirror(house: &House, moves: bool) -> (VaultId, holdfast_model::view::RunView) {
     let location = house.app().parent().unwrap().join("mirror").display().to_string();
     let request = CopyVault { location: location.clone(), bucket: None, moves };
-    let started = house.actions().copy_vault(&House::ada(), "shop", request).await.unwrap();
+    let started = house.actions().copy_vault("shop", request).await.unwrap();
     let run = house.ended(&started.run.id).await;
     let row = house.store.vault_of(&house.project().await.id, Some(&location)).await.unwrap();
     (row.id, run)

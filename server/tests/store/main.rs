@@ -12,6 +12,7 @@ mod events;
 mod open;
 mod overview;
 mod queue;
+mod sight;
 
 /// Makes of each `async fn name(catalogue: &Catalogue)` two tests: `sqlite::name` and `postgres::name`.
 #[macro_export]
