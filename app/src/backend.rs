@@ -17,10 +17,14 @@ use crate::error::AppError;
 mod compare;
 mod pages;
 #[cfg(feature = "ssr")]
+mod settings;
+#[cfg(feature = "ssr")]
 mod tables;
 #[cfg(feature = "ssr")]
 pub use compare::{Asked, CompareData, ComparePage, FileAsked, FolderAsked, Pair, TableAsked, ValueAsked};
 pub use pages::{CheckpointPage, ComponentFacts, EnvironmentPage, RunPage};
+#[cfg(feature = "ssr")]
+pub use settings::{AuditAsked, AuditPage, KeysPage};
 #[cfg(feature = "ssr")]
 pub use tables::RowsAsked;
 
@@ -86,6 +90,10 @@ pub trait Backend: Send + Sync {
     async fn cancel(&self, run: &str) -> Result<(), AppError>;
     /// Deletes a checkpoint, if the rules allow it.
     async fn delete(&self, id: &str) -> Result<(), AppError>;
+    /// The keys that the caller decides for.
+    async fn keys(&self) -> Result<KeysPage, AppError>;
+    /// A page of the audit log, and whether the log is whole.
+    async fn audit(&self, asked: AuditAsked) -> Result<AuditPage, AppError>;
     /// Notes that somebody has stored the project's recovery kit.
     async fn confirm_recovery_kit(&self, project: &str) -> Result<(), AppError>;
 

@@ -11,4 +11,5 @@ pub mod project;
 pub mod projects;
 pub mod restore;
 pub mod run;
+pub mod settings;
 pub mod tables;

@@ -18,6 +18,7 @@ use crate::{
 
 mod access;
 mod adopt;
+mod audit;
 mod backend;
 mod browse;
 mod catalogue;
@@ -29,6 +30,7 @@ mod environments;
 mod error;
 mod export;
 mod import;
+mod keys;
 mod request;
 mod restore;
 mod runs;
@@ -36,6 +38,7 @@ mod scope;
 mod tables;
 mod vaults;
 
+pub use audit::ListAudit;
 pub use backend::CallerBackend;
 pub use browse::PlaceQuery;
 pub use checkpoints::ListCheckpoints;
@@ -43,6 +46,7 @@ pub use compare::{DiffQuery, TableQuery, ValueQuery};
 pub use environments::Apply;
 pub use error::ActionError;
 pub use export::{ExportFormat, ExportQuery};
+pub(crate) use keys::comes_from;
 pub use runs::ListRuns;
 pub(crate) use scope::refusal;
 pub use tables::{RowsQuery, TablesQuery};

@@ -9,6 +9,7 @@ use holdfast_model::{
 use sha2::{Digest, Sha256};
 
 mod client_file;
+pub mod key;
 mod link;
 mod session;
 

@@ -10,6 +10,7 @@ use clap::Parser;
 mod apply;
 mod archive;
 mod arguments;
+mod audit;
 mod bucket;
 mod catalogue;
 mod checkpoint;
@@ -21,6 +22,7 @@ mod discover;
 mod environment;
 mod failure;
 mod follow;
+mod key;
 mod logs;
 mod output;
 mod print;
@@ -94,6 +96,8 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Result<Ending, Failu
         Command::Logs(arguments) => logs::run(&session, arguments).await,
         Command::Vault(command) => vault::run(&session, command).await,
         Command::Catalogue(command) => catalogue::run(&session, command).await,
+        Command::Key(command) => key::run(&session, command).await,
+        Command::Audit(command) => audit::run(&session, command).await,
         Command::Recover(arguments) => recover::run(&session, *arguments).await,
         Command::SignInLink => sign_in_link::run(&session).await,
         Command::Doctor => session::doctor(&session).await,

@@ -9,6 +9,7 @@ use std::{
 };
 
 use holdfast_model::secret::Secret;
+use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -36,6 +37,8 @@ pub struct Settings {
     pub allow_paths: Vec<PathBuf>,
     /// Commands that such a definition may name: whole argument lists, where a last `*` stands for any more arguments.
     pub allow_commands: Vec<Vec<String>>,
+    /// Networks of the proxies before this server, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Bytes that one writer into a vault may hold in memory.
     pub vault_memory: u64,
     /// Runs that are carried out at the same time; 0 leaves them to other processes on the same catalogue.
@@ -148,6 +151,10 @@ impl Settings {
             scratch_dir: absolute(
                 path("HOLDFAST_SCRATCH_DIR", file.scratch_dir).unwrap_or_else(|| default_scratch_dir(&data_dir)),
             )?,
+            trusted_proxies: match variable("HOLDFAST_TRUSTED_PROXIES") {
+                Some(list) => list.split(',').map(network).collect::<Result<_, _>>()?,
+                None => file.trusted_proxies.iter().flatten().map(|text| network(text)).collect::<Result<_, _>>()?,
+            },
             allow_paths,
             allow_commands: file.allow_commands.unwrap_or_default(),
             vault_memory: mebibytes.saturating_mul(1 << 20),
@@ -211,6 +218,15 @@ where
         })
     })
     .transpose()
+}
+
+fn network(text: &str) -> Result<IpNet, ConfigError> {
+    let text = text.trim();
+    text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address))).map_err(|_| {
+        ConfigError::Refused(format!(
+            "trusted_proxies: `{text}` is neither a network such as 10.0.0.0/8 nor an address"
+        ))
+    })
 }
 
 fn check_public_url(url: &Url) -> Result<(), ConfigError> {

@@ -22,6 +22,7 @@ use url::Url;
 
 use crate::{actions::Actions, auth};
 
+mod audit;
 mod browse;
 mod card;
 mod compare;
@@ -34,7 +35,9 @@ mod headers;
 mod health;
 mod host;
 mod import;
+mod keys;
 mod log;
+mod peer;
 pub mod problem;
 pub mod routes;
 mod sign_in;
@@ -108,6 +111,7 @@ pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::Config
         .layer(from_fn_with_state(host::Hosts::new(settings.public_url.as_ref()), host::check))
         .layer(from_fn(problem::everywhere))
         .layer(from_fn(headers::security))
+        .layer(from_fn_with_state(settings.trusted_proxies.clone().into(), peer::note))
         .layer(from_fn(log::requests)))
 }
 

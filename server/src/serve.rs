@@ -122,7 +122,8 @@ pub async fn launch_with_listener(settings: Settings, listener: TcpListener) -> 
     let workers = if settings.workers == 0 { tokio::spawn(async {}) } else { desk.start(cancel.clone()) };
     let stopped = cancel.clone();
     let served = tokio::spawn(async move {
-        axum::serve(listener, router).with_graceful_shutdown(async move { stopped.cancelled().await }).await
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(async move { stopped.cancelled().await }).await
     });
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
     Ok(Launched { address, url, cancel, served, workers, actions, routes, _lock: lock })

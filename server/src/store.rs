@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Notify, broadcast};
 
 mod access;
 mod adoption;
+mod audit;
 mod catalogue;
 mod checkpoints;
 mod copies;
@@ -21,6 +22,7 @@ mod environments;
 mod error;
 mod events;
 mod facts;
+mod keys;
 mod live;
 mod locks;
 mod open;
@@ -44,9 +46,11 @@ use sight::Sight;
 pub(crate) use value::fresh;
 
 pub use adoption::{Added, FoundCheckpoint};
+pub use audit::AuditFilter;
 pub use catalogue::CatalogueCopy;
 pub use copies::{CopyRow, Lacking};
 pub use error::StoreError;
+pub use keys::{KeyRow, NewKey};
 pub use live::Live;
 pub use queue::{ATTEMPTS, HEARTBEAT, LEASE};
 pub use rows::{

@@ -106,6 +106,8 @@ id!(/// One drill of a checkpoint.
     DrillId, "drl");
 id!(/// Something that became true of a checkpoint after its seal.
     FactId, "fct");
+id!(/// A key of a program.
+    KeyId, "key");
 id!(/// A deploy.
     DeployId, "dep");
 

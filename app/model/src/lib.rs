@@ -5,6 +5,7 @@
 //! | room | what it holds |
 //! |---|---|
 //! | [`id`], [`name`] | identifiers that sort by time; names that may become paths |
+//! | [`audit`], [`key`] | the audit log as it is shown; keys of programs |
 //! | [`access`] | roles, permissions, and what a caller has been given |
 //! | [`state`] | the four states that are never mixed, and the other closed lists of words |
 //! | [`definition`], [`secret`] | `holdfast.yaml` as it is read: what an environment consists of |
@@ -18,6 +19,7 @@
 //! | [`size`] | bytes for people, and percentages that add up |
 
 pub mod access;
+pub mod audit;
 pub mod definition;
 pub mod diff;
 pub mod drill;
@@ -25,6 +27,7 @@ pub mod event;
 pub mod export;
 pub mod fact;
 pub mod id;
+pub mod key;
 pub mod ledger;
 pub mod manifest;
 pub mod name;

@@ -19,8 +19,8 @@ use time::OffsetDateTime;
 use super::door::{answer, backend};
 use crate::{
     backend::{
-        Asked, CheckpointPage, CompareData, EnvironmentPage, FileAsked, FolderAsked, RowsAsked, RunPage, TableAsked,
-        ValueAsked,
+        Asked, AuditAsked, AuditPage, CheckpointPage, CompareData, EnvironmentPage, FileAsked, FolderAsked, KeysPage,
+        RowsAsked, RunPage, TableAsked, ValueAsked,
     },
     error::AppError,
 };
@@ -92,6 +92,16 @@ pub struct ActivityPage {
     pub now: OffsetDateTime,
     /// Newest first.
     pub runs: Vec<RunView>,
+}
+
+/// The keys of programs.
+pub async fn read_keys() -> Result<KeysPage, AppError> {
+    answer(async { backend()?.keys().await }.await)
+}
+
+/// A page of the audit log.
+pub async fn read_audit(asked: AuditAsked) -> Result<AuditPage, AppError> {
+    answer(async { backend()?.audit(asked).await }.await)
 }
 
 /// The first page.

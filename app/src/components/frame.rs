@@ -32,6 +32,7 @@ pub fn around(pill: AnyView, page: AnyView) -> AnyView {
                     {link("/", "Overview", Icon::Tiles, &[])}
                     {link("/projects", "Projects", Icon::Layers, &["/projects/", "/checkpoints/"])}
                     {link("/activity", "Activity", Icon::Pulse, &["/runs/"])}
+                    {link("/settings/keys", "Settings", Icon::Sliders, &["/settings/"])}
                 </ul>
             </nav>
             <header class="top">

@@ -41,6 +41,8 @@ pub enum Icon {
     Copy,
     /// An arrow that turns back.
     Back,
+    /// Three sliders.
+    Sliders,
 }
 
 impl Icon {
@@ -67,6 +69,7 @@ impl Icon {
             Self::Layers => "M8 2l6 3-6 3-6-3zM2 8.2l6 3 6-3M2 11.2l6 3 6-3",
             Self::Pulse => "M1.5 8.5h3l2-5.5 3 10 2-4.5h3",
             Self::Copy => "M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z",
+            Self::Sliders => "M2 4h5M11 4h3M9 2.3v3.4M2 8h1.5M7.5 8H14M5.5 6.3v3.4M2 12h6.5M12.5 12H14M10.5 10.3v3.4",
             Self::Back => "M2.5 5.5h7a4 4 0 0 1 0 8H5M5.5 2.5l-3 3 3 3",
         }
     }

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use holdfast_app::{
     backend::{
-        Asked, Backend, CheckpointPage, CompareData, ComponentFacts, EnvironmentPage, FileAsked, FolderAsked,
-        RowsAsked, RunPage, TableAsked, ValueAsked,
+        Asked, AuditAsked, AuditPage, Backend, CheckpointPage, CompareData, ComponentFacts, EnvironmentPage, FileAsked,
+        FolderAsked, KeysPage, RowsAsked, RunPage, TableAsked, ValueAsked,
     },
     error::AppError,
 };
 use holdfast_model::{
+    access::Permission,
     diff::{FileView, TableRows},
     manifest::Manifest,
     plan::RestorePlan,
@@ -17,7 +18,9 @@ use holdfast_model::{
 };
 use time::OffsetDateTime;
 
-use super::{ActionError, Actions, ListCheckpoints, PlaceQuery, RowsQuery, TableQuery, TablesQuery, ValueQuery};
+use super::{
+    ActionError, Actions, ListAudit, ListCheckpoints, PlaceQuery, RowsQuery, TableQuery, TablesQuery, ValueQuery,
+};
 use crate::store::RunFilter;
 
 /// The server as one signed-in caller sees it.
@@ -147,6 +150,25 @@ impl Backend for CallerBackend {
 
     async fn delete(&self, id: &str) -> Result<(), AppError> {
         Ok(self.0.delete(id).await?)
+    }
+
+    async fn keys(&self) -> Result<KeysPage, AppError> {
+        let access = &self.0.caller().access;
+        self.0.allowed_somewhere(Permission::Keys)?;
+        let projects = self.0.projects().await?.into_iter().map(|project| project.name);
+        Ok(KeysPage {
+            now: OffsetDateTime::now_utc(),
+            keys: self.0.list_keys().await?,
+            projects: projects.filter(|project| access.may(Some(project), Permission::Keys)).collect(),
+            everywhere: access.may(None, Permission::Keys),
+        })
+    }
+
+    async fn audit(&self, asked: AuditAsked) -> Result<AuditPage, AppError> {
+        let AuditAsked { who, action, subject, since, before } = asked.clone();
+        let query = ListAudit { who, action, subject, since, before, limit: None };
+        let list = self.0.audit_lines(query).await?;
+        Ok(AuditPage { asked, list, verified: self.0.verify_audit().await? })
     }
 
     async fn confirm_recovery_kit(&self, project: &str) -> Result<(), AppError> {

@@ -203,7 +203,7 @@ fn trigger(caller: &Caller, asked: Option<Trigger>) -> Result<Trigger, ActionErr
 }
 
 /// `7d` before `now`, or the time itself.
-fn moment(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, ActionError> {
+pub(super) fn moment(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, ActionError> {
     if let Ok(age) = humantime::parse_duration(text) {
         return now.checked_sub(age.try_into().unwrap_or(time::Duration::MAX)).ok_or_else(|| {
             ActionError::invalid("since", "since: is longer ago than there is time; leave it out to have all")

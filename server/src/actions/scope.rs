@@ -45,7 +45,15 @@ impl Actions {
         Err(ActionError::Forbidden(refusal(&self.caller, project, permission)))
     }
 
-    /// The same, and whether a short time ago they have proven who they are, where the permission asks for that.
+    /// Whether the caller may do it in any project at all.
+    ///
+    /// # Errors
+    /// [`ActionError::Forbidden`].
+    pub(super) fn allowed_somewhere(&self, permission: Permission) -> Result<(), ActionError> {
+        if self.caller.access.may_somewhere(permission) { Ok(()) } else { self.allowed(None, permission) }
+    }
+
+    /// Whether the caller may do it in a project, and whether a short time ago they have proven who they are, where the permission asks for that.
     ///
     /// # Errors
     /// [`ActionError::Forbidden`], [`ActionError::SignInAgain`].

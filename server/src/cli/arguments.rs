@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    apply::ApplyArguments, catalogue::CatalogueCommand, checkpoint::CheckpointCommand,
-    completions::CompletionsArguments, environment::EnvironmentCommand, logs::LogsArguments, recover::RecoverArguments,
-    session::ServeArguments, vault::VaultCommand,
+    apply::ApplyArguments, audit::AuditCommand, catalogue::CatalogueCommand, checkpoint::CheckpointCommand,
+    completions::CompletionsArguments, environment::EnvironmentCommand, key::KeyCommand, logs::LogsArguments,
+    recover::RecoverArguments, session::ServeArguments, vault::VaultCommand,
 };
 
 const EXAMPLES: &str = "\
@@ -84,6 +84,12 @@ pub enum Command {
     /// Copy the catalogue into a vault, and print what brings it back on another host
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
+    /// Keys by which programs take checkpoints
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Who did what, and whether the log of it is whole
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Bring the catalogue of a lost host back from a vault, into an empty data directory
     Recover(Box<RecoverArguments>),
     /// Print a new link that signs one browser in, once

@@ -26,6 +26,8 @@ use url::{Host, Url};
 
 use super::{discover::Server, failure::Failure};
 
+mod access;
+
 /// Applying a definition tries its databases out, which takes the longest of all plain requests.
 const ANSWER_WITHIN: Duration = Duration::from_secs(180);
 /// A stream says something every 15 seconds, if only that it is still there.

@@ -16,6 +16,7 @@ pub(super) struct File {
     pub(super) database_url: Option<String>,
     pub(super) key_file: Option<PathBuf>,
     pub(super) scratch_dir: Option<PathBuf>,
+    pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) allow_paths: Option<Vec<PathBuf>>,
     pub(super) allow_commands: Option<Vec<Vec<String>>>,
     pub(super) vault_memory_mib: Option<u64>,

@@ -9,10 +9,10 @@ use axum::{
 use holdfast_model::access::{Access, Role};
 use tower_sessions::Session;
 
-use super::{ApiError, Rule, Web, routes};
+use super::{ApiError, Rule, Web, peer::Peer, routes};
 use crate::{
-    actions::{ActionError, Actions, refusal},
-    auth::{Caller, CallerKind, signed_in, token_hash},
+    actions::{ActionError, Actions, comes_from, refusal},
+    auth::{Caller, CallerKind, key, signed_in, token_hash},
 };
 
 /// Lets the request through, or answers for it. A refusal of somebody who is known is audited.
@@ -21,7 +21,7 @@ pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, mut request: R
         return next.run(request).await;
     }
     let caller = if routes::for_programs(request.uri().path()) {
-        bearer(&web, request.headers()).await
+        bearer(&web, request.headers(), request.extensions().get().copied()).await
     } else {
         match person(session(&request)).await {
             Ok(Some(caller)) => Ok(caller),
@@ -88,7 +88,7 @@ fn signed_out(request: &Request) -> Response {
     (StatusCode::UNAUTHORIZED, "You are signed out. Sign in to go on.").into_response()
 }
 
-async fn bearer(web: &Web, headers: &HeaderMap) -> Result<Caller, ApiError> {
+async fn bearer(web: &Web, headers: &HeaderMap, from: Option<Peer>) -> Result<Caller, ApiError> {
     let refused = |detail: &str| Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail));
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some((scheme, token)) = given.and_then(|value| value.split_once(' ')) else {
@@ -97,7 +97,11 @@ async fn bearer(web: &Web, headers: &HeaderMap) -> Result<Caller, ApiError> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return refused("only bearer tokens are taken here");
     }
-    let found = web.unbound().store().credential(&token_hash(token.trim())).await.map_err(ActionError::from)?;
+    let token = token.trim();
+    if key::is_key(token) {
+        return by_key(web, token, from).await;
+    }
+    let found = web.unbound().store().credential(&token_hash(token)).await.map_err(ActionError::from)?;
     match found {
         Some(row) => {
             if row.kind == "host" {
@@ -109,6 +113,31 @@ async fn bearer(web: &Web, headers: &HeaderMap) -> Result<Caller, ApiError> {
         }
         None => refused("this token is not known; on this machine the token is in client.json"),
     }
+}
+
+/// The program that holds a key.
+async fn by_key(web: &Web, token: &str, from: Option<Peer>) -> Result<Caller, ApiError> {
+    let refused = |detail: &str| Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail));
+    if !key::is_whole(token) {
+        return refused("this key is not whole: a part of it is missing or mistyped");
+    }
+    let store = web.unbound().store();
+    let Some(found) = store.key_of(&token_hash(token)).await.map_err(ActionError::from)? else {
+        return refused("this key is not known, its time is over, or it was revoked");
+    };
+    let from = from.map(|Peer(address)| address);
+    if !comes_from(&found.view.networks, from) {
+        let said = from.map_or_else(|| "an unknown address".to_owned(), |from| from.to_string());
+        store
+            .audit(&found.view.name, "denied", found.view.id.as_str(), &format!("from {said}"))
+            .await
+            .map_err(ActionError::from)?;
+        return refused("this key may not be used from here");
+    }
+    let said = from.map(|from| from.to_string());
+    store.key_used(&found.view, said.as_deref()).await.map_err(ActionError::from)?;
+    let subject = format!("key:{}", found.view.id);
+    Ok(Caller::program(found.view.name, subject, found.access))
 }
 
 /// Handlers behind a rule take the caller as an argument; behind `Open` there is none, and asking is a fault of ours.

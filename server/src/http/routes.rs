@@ -12,7 +12,9 @@ use axum::{
 
 use holdfast_model::access::Permission;
 
-use super::{Web, browse, compare, dashboard, evidence, export, guard, health, import, sign_in, stream, tables, v1};
+use super::{
+    Web, audit, browse, compare, dashboard, evidence, export, guard, health, import, keys, sign_in, stream, tables, v1,
+};
 use crate::site;
 
 /// Who may ask. Below `/v1` and `/api` a bearer token says who it is, everywhere else the session's cookie.
@@ -53,7 +55,8 @@ impl Table {
     #[must_use]
     pub fn of(web: &Web) -> Self {
         use Permission::{
-            Cancel, Create, Define, Delete, Drill, Import, Read, RecoveryKit, Restore, Reveal, Vaults, View,
+            Audit, Cancel, Create, Define, Delete, Drill, Import, Keys, Read, RecoveryKit, Restore, Reveal, Vaults,
+            View,
         };
         use Rule::{Host, May, Open};
         let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
@@ -72,6 +75,9 @@ impl Table {
         table.add(&get, "/ui/checkpoints/{id}/folder", May(Read), browse::archive_for_people);
         table.add(&get, "/ui/checkpoints/{id}/export", May(Read), export::for_people);
         // An archive is as large as it is.
+        table.add(&post, "/ui/keys", May(Keys), keys::form);
+        table.add(&post, "/ui/keys/{id}/rotate", May(Keys), keys::rotate_form);
+        table.add(&post, "/ui/keys/{id}/revoke", May(Keys), keys::revoke_form);
         table.add(&post, "/ui/imports", May(Import), import::form.layer(DefaultBodyLimit::disable()));
         table.add(&get, "/ui/checkpoints/{id}/drill.json", May(View), evidence::drill);
 
@@ -118,6 +124,12 @@ impl Table {
         table.add(&post, "/v1/catalogue/copies", May(RecoveryKit), v1::copy_catalogue);
         table.add(&get, "/v1/catalogue/kit", May(RecoveryKit), v1::catalogue_kit);
         table.add(&post, "/v1/sign-in-links", Host, v1::sign_in_link);
+        table.add(&get, "/v1/keys", May(Keys), keys::list);
+        table.add(&post, "/v1/keys", May(Keys), keys::create);
+        table.add(&post, "/v1/keys/{id}/rotate", May(Keys), keys::rotate);
+        table.add(&delete, "/v1/keys/{id}", May(Keys), keys::revoke);
+        table.add(&get, "/v1/audit", May(Audit), audit::list);
+        table.add(&get, "/v1/audit/verify", May(Audit), audit::verify);
         // So that no page of the dashboard, which may take any path, answers for the REST API.
         for method in [&get, &post, &delete, &Method::PUT, &Method::PATCH] {
             table.add(method, "/v1/{*rest}", May(View), v1::nothing);

@@ -1,4 +1,4 @@
-//! Who may come in: credentials, one-time links, sessions (hashes only), the server key's check value, audit.
+//! Who may come in: credentials, one-time links, sessions (hashes only), the server key's check value.
 
 use time::OffsetDateTime;
 
@@ -153,16 +153,6 @@ impl Store {
         let gone = sqlx::query("delete from session where expires_at <= $1").bind(now).execute(write.on()).await?;
         write.commit().await?;
         Ok(gone.rows_affected())
-    }
-
-    /// A line in the audit log: who did what to what.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn audit(&self, who: &str, action: &str, subject: &str, detail: &str) -> Result<(), StoreError> {
-        let mut write = self.write().await?;
-        write.audit(who, action, subject, detail).await?;
-        write.commit().await
     }
 
     /// Whether the database answers.

@@ -48,7 +48,7 @@ impl Store {
             Engine::Sqlite => sqlx::migrate!("../migrations/sqlite").run(&pool).await?,
             Engine::Postgres => sqlx::migrate!("../migrations/postgres").run(&pool).await?,
         }
-        Ok(Self {
+        let store = Self {
             pool,
             engine,
             file,
@@ -57,7 +57,9 @@ impl Store {
             queued: Arc::new(Notify::new()),
             cancels: broadcast::channel(256).0,
             sight: Sight::everything(),
-        })
+        };
+        store.chain_audit().await?;
+        Ok(store)
     }
 
     /// The address of a catalogue in a file, whatever characters its path has.

@@ -67,27 +67,6 @@ impl Write {
         self.wakes_queue = true;
     }
 
-    /// Who did what to what.
-    pub(crate) async fn audit(
-        &mut self,
-        who: &str,
-        action: &str,
-        subject: &str,
-        detail: &str,
-    ) -> Result<(), StoreError> {
-        let random = getrandom::u64().map_err(crate::keys::KeyError::Random)?;
-        sqlx::query("insert into audit (id, at, who, action, subject, detail) values ($1, $2, $3, $4, $5, $6)")
-            .bind(format!("aud_{:016x}{random:016x}", self.now))
-            .bind(self.now)
-            .bind(who)
-            .bind(action)
-            .bind(subject)
-            .bind(detail)
-            .execute(self.on())
-            .await?;
-        Ok(())
-    }
-
     /// A change of a run's state, as its next event.
     pub(crate) async fn state_event(
         &mut self,

@@ -7,17 +7,15 @@ use std::{
 };
 
 use holdfast::{
-    auth::{ClientFile, token_hash},
+    auth::ClientFile,
     config::Settings,
     serve::{Launched, launch_with_listener},
 };
+use holdfast_model::access::Permission;
 use reqwest::{Client, Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-
-/// A bearer token that is not the host's.
-pub const PROGRAM: &str = "hfk_a_program_of_the_tests";
 
 /// What all servers of this test process have logged, at the finest level of ours.
 pub static LOG: LazyLock<Log> = LazyLock::new(|| {
@@ -70,7 +68,6 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let launched = launch_with_listener(settings(folder.path(), config), listener).await.unwrap();
         let token = ClientFile::read(&folder.path().join("data/client.json")).unwrap().token.expose().to_owned();
-        launched.actions().store().put_credential(&token_hash(PROGRAM), "a pipeline", "program").await.unwrap();
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(std::time::Duration::from_secs(30))
@@ -110,13 +107,35 @@ impl Server {
         cookie(&answer).expect("a session cookie")
     }
 
+    /// The token of a new key for these projects, or for all where there is none.
+    pub async fn key(&self, projects: &[&str], scopes: &[Permission]) -> String {
+        let request =
+            json!({ "name": "a pipeline", "projects": projects, "everywhere": projects.is_empty(), "scopes": scopes });
+        let (status, made) = self.json(self.host("POST", "/v1/keys").json(&request)).await;
+        assert_eq!(status, 201, "{made}");
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks for a checkpoint that no worker takes; gives its run's id.
+    pub async fn queue(&self, environment: &str) -> String {
+        let request = self.host("POST", "/v1/checkpoints").json(&json!({ "environment": environment }));
+        let (status, run) = self.json(request).await;
+        assert_eq!(status, 202, "{run}");
+        run["id"].as_str().unwrap().to_owned()
+    }
+
     /// Applies an environment of one folder; gives its id.
     pub async fn environment(&self) -> String {
+        self.environment_of("shop").await
+    }
+
+    /// The same in a project of this name.
+    pub async fn environment_of(&self, project: &str) -> String {
         let folder = self.folder.path().join("app/uploads");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("a.txt"), "hello").unwrap();
         let definition = json!({
-            "project": "shop", "environment": "staging",
+            "project": project, "environment": "staging",
             "components": [{ "name": "uploads", "kind": "files", "path": folder }],
         });
         let request = self.host("POST", "/v1/environments").json(&json!({ "definition": definition }));

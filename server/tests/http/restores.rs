@@ -2,11 +2,12 @@
 
 use std::{fs, time::Duration};
 
+use holdfast_model::access::Permission;
 use serde_json::{Value, json};
 
 use crate::{
     cluster::Cluster,
-    harness::{LOG, PROGRAM, Server},
+    harness::{LOG, Server},
 };
 
 const URL: &str = "postgres://shop:canary-restore-url@127.0.0.1:1/shop";
@@ -32,8 +33,9 @@ async fn a_wrong_request_is_named_place_by_place_and_its_secrets_are_not() {
         let (status, said) = server.json(server.host("POST", &path).json(&json!({ "to_url": URL }))).await;
         assert_eq!(status, 404, "there is no checkpoint: {said}");
         answers.push_str(&said.to_string());
-        // Only the host's own credential names places on the host.
-        let program = server.ask("POST", &path).bearer_auth(PROGRAM).json(&json!({ "to_dir": "/srv/x" }));
+        // No key restores anything.
+        let program = server.key(&[], &[Permission::View, Permission::Create]).await;
+        let program = server.ask("POST", &path).bearer_auth(program).json(&json!({ "to_dir": "/srv/x" }));
         assert_eq!(server.json(program).await.0, 403);
     }
     assert!(!answers.contains("canary"), "{answers}");

@@ -7,8 +7,10 @@ mod catalogue;
 mod cluster;
 
 mod access;
+mod audit;
 mod checkpoints;
 mod events;
+mod keys;
 mod open;
 mod overview;
 mod queue;

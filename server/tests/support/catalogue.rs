@@ -51,9 +51,15 @@ impl Catalogue {
 
     /// Changes a row behind the store's back, as time would.
     pub async fn sql(&self, statement: &str) {
+        self.try_sql(statement).await.unwrap();
+    }
+
+    /// The same, where the database may refuse it.
+    pub async fn try_sql(&self, statement: &str) -> Result<(), sqlx::Error> {
         let mut connection = sqlx::AnyConnection::connect(&self.url).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+        let done = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await;
         connection.close().await.unwrap();
+        done.map(|_| ())
     }
 
     /// Where the catalogue's file is.
