@@ -9,13 +9,17 @@ use holdfast_model::{
 use sha2::{Digest, Sha256};
 
 mod client_file;
+mod identity;
 pub mod key;
 mod link;
 mod session;
 
 pub use client_file::{AccessError, ClientFile, host_credential};
+pub use identity::{
+    Answer, BearerError, Grant, Identity, LogoutError, Pending, Provider, SessionError, SignInError, refusal,
+};
 pub use link::{SignInLink, new_link, take_link};
-pub use session::{CatalogueSessions, Person, layer, sign_in, signed_in};
+pub use session::{CatalogueSessions, layer};
 
 /// Whom an action is done for, and who stands in the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]

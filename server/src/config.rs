@@ -14,8 +14,10 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 mod file;
+pub(crate) mod identity;
 mod places;
 
+pub use identity::{ClaimIs, IdentitySettings, ProviderSettings, RoleRule, WorkflowSettings};
 pub use places::{DataDirLock, PlaceError};
 
 /// Everything that an operator can set. `Debug` shows no password.
@@ -47,6 +49,8 @@ pub struct Settings {
     pub postgres_dirs: Vec<PathBuf>,
     /// The account that throwaway servers run as when Holdfast is root.
     pub drill_user: Option<String>,
+    /// Who signs people in, and whose tokens are taken from programs.
+    pub identity: IdentitySettings,
 }
 
 /// A setting that cannot be used.
@@ -161,6 +165,11 @@ impl Settings {
             workers,
             postgres_dirs: folders("HOLDFAST_POSTGRES_DIRS", file.postgres_dirs),
             drill_user: text("HOLDFAST_DRILL_USER", file.drill_user),
+            identity: IdentitySettings::read(
+                file.identity,
+                file.break_glass.unwrap_or(false),
+                variable("HOLDFAST_IDENTITY_SECRET"),
+            )?,
             data_dir,
         })
     }

@@ -20,7 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use url::Url;
 
-use crate::{actions::Actions, auth};
+use crate::{
+    actions::Actions,
+    auth::{self, Identity},
+};
 
 mod audit;
 mod browse;
@@ -60,6 +63,7 @@ pub struct Web(Arc<Parts>);
 
 struct Parts {
     actions: Actions,
+    identity: Identity,
     base: Url,
     leptos: LeptosOptions,
     cancel: CancellationToken,
@@ -68,8 +72,14 @@ struct Parts {
 impl Web {
     /// `base` is the address by which people reach the server; open streams end with `cancel`.
     #[must_use]
-    pub fn new(actions: Actions, base: Url, leptos: LeptosOptions, cancel: CancellationToken) -> Self {
-        Self(Arc::new(Parts { actions, base, leptos, cancel }))
+    pub fn new(
+        actions: Actions,
+        identity: Identity,
+        base: Url,
+        leptos: LeptosOptions,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Parts { actions, identity, base, leptos, cancel }))
     }
 
     /// The actions as the server itself may ask for them. What somebody else asks for goes by the [`Actions`] that a
@@ -77,6 +87,12 @@ impl Web {
     #[must_use]
     fn unbound(&self) -> &Actions {
         &self.0.actions
+    }
+
+    /// Who signs people in, and whose tokens are taken.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
     }
 
     /// The address by which people reach the server.
@@ -100,7 +116,7 @@ pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::Config
     let people = people
         .fallback(dashboard::not_found)
         .with_state(web.clone())
-        .layer(auth::layer(web.unbound().store().clone(), settings.public_url.as_ref()))
+        .layer(auth::layer(web.unbound().store().clone(), web.identity().key().clone(), settings.public_url.as_ref()))
         .layer(csrf);
     Ok(programs
         .with_state(web)

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     actions::Actions,
-    auth::{self, AccessError, SignInLink},
+    auth::{self, AccessError, Identity, SignInLink},
     config::{DataDirLock, PlaceError, Settings},
     http::{self, Route, Table, Web},
     jobs::{Desk, DeskSettings},
@@ -59,6 +59,9 @@ pub enum ServeError {
     /// The public address.
     #[error("HOLDFAST_PUBLIC_URL cannot be used: {0}")]
     PublicUrl(String),
+    /// No client for requests to identity providers can be made.
+    #[error("identity providers cannot be asked: {0}")]
+    Identity(#[from] reqwest::Error),
     /// The listener failed later on.
     #[error("the listener failed: {0}")]
     Io(#[from] io::Error),
@@ -82,15 +85,17 @@ pub struct Launched {
 ///
 /// # Errors
 /// [`ServeError`] says what to do.
-pub async fn serve(settings: Settings, ready: impl FnOnce(&Launched, &SignInLink)) -> Result<(), ServeError> {
+pub async fn serve(settings: Settings, ready: impl FnOnce(&Launched, Option<&SignInLink>)) -> Result<(), ServeError> {
     if !settings.listen.ip().is_loopback() {
         return Err(ServeError::NotLoopback(settings.listen));
     }
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
     let launched = launch_with_listener(settings, listener).await?;
-    let link = launched.sign_in_link().await?;
-    ready(&launched, &link);
+    // Where people sign in with a provider nobody needs one at every start.
+    let by_link = launched.actions().settings().identity.providers.is_empty();
+    let link = if by_link { Some(launched.sign_in_link().await?) } else { None };
+    ready(&launched, link.as_ref());
     let asked = stop_asked()?;
     launched.run_until(asked).await
 }
@@ -109,13 +114,14 @@ pub async fn launch_with_listener(settings: Settings, listener: TcpListener) -> 
     let store = Store::open(settings.catalogue_url().expose()).await?;
     store.check_key(&key).await?;
     let local = local_url(address)?;
+    let url = settings.public_url.clone().unwrap_or_else(|| local.clone());
+    let identity = Identity::new(&settings.identity, store.clone(), key.clone(), url.clone())?;
     auth::host_credential(&store, &settings.client_file(), local.as_str().trim_end_matches('/')).await?;
     let tools = Arc::new(Tools::find(&tool_settings(&settings)).await);
     let desk = desk(&settings, &store, &key, &tools);
     let cancel = CancellationToken::new();
     let actions = Actions::new(desk.clone(), key, tools, settings.clone());
-    let url = settings.public_url.clone().unwrap_or(local);
-    let web = Web::new(actions.clone(), url.clone(), http::leptos_options(address), cancel.clone());
+    let web = Web::new(actions.clone(), identity.clone(), url.clone(), http::leptos_options(address), cancel.clone());
     let table = Table::of(&web);
     let routes = table.routes();
     let router = http::router(web, table).map_err(|error| ServeError::PublicUrl(error.to_string()))?;
@@ -125,6 +131,7 @@ pub async fn launch_with_listener(settings: Settings, listener: TcpListener) -> 
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, service).with_graceful_shutdown(async move { stopped.cancelled().await }).await
     });
+    tokio::spawn(async move { identity.warm().await });
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
     Ok(Launched { address, url, cancel, served, workers, actions, routes, _lock: lock })
 }

@@ -34,6 +34,7 @@ mod rows;
 mod rules;
 mod runs;
 mod samples;
+mod sessions;
 mod sight;
 mod value;
 mod vault_care;
@@ -58,6 +59,7 @@ pub use rows::{
     CredentialRow, EnvironmentRow, Lane, NewRun, NewVault, On, ProjectRow, Publication, RunFilter, RunRow, VaultRow,
 };
 pub use rules::{Refusal, Standing, may_delete};
+pub use sessions::{OpenSession, SessionRow, SignedInRow};
 
 /// Which database holds the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

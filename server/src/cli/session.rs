@@ -55,9 +55,10 @@ pub async fn serve(session: &Session<'_>, arguments: ServeArguments) -> Result<E
     let settings = discover::settings(&session.global, &[("HOLDFAST_LISTEN", arguments.listen)])?;
     serve::start_log();
     let output = session.output;
-    let ready = |launched: &serve::Launched, link: &SignInLink| {
+    let ready = |launched: &serve::Launched, link: Option<&SignInLink>| {
         // The log goes to stderr; whoever started it by hand needs only these lines. Nobody may read them: no error.
         let _ = output.line(format!("Holdfast listens on {}", launched.url.as_str().trim_end_matches('/')));
+        let Some(link) = link else { return };
         // Whoever reads a log file or a journal must not be able to sign in with what stands there.
         let _ = if output.is_terminal() {
             output.line(format!("Sign in once, until {}: {}", times::moment(link.expires_at), link.url))

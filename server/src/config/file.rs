@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::{ConfigError, identity::Written};
 
 /// Every key of the file; what is left out has a default.
 #[derive(Default, Deserialize)]
@@ -23,6 +23,9 @@ pub(super) struct File {
     pub(super) workers: Option<usize>,
     pub(super) postgres_dirs: Option<Vec<PathBuf>>,
     pub(super) drill_user: Option<String>,
+    pub(super) break_glass: Option<bool>,
+    #[serde(default)]
+    pub(super) identity: Vec<Written>,
 }
 
 /// Reads the file. The error shows place and reason but never the line itself, which may hold a password.

@@ -37,7 +37,7 @@ pub(super) fn document(status: StatusCode, title: &'static str, body: AnyView) -
     }
     .to_html();
     let mut response = (status, Html(format!("<!DOCTYPE html>{html}"))).into_response();
-    if let Ok(policy) = HeaderValue::from_str(&content_policy(None)) {
+    if let Ok(policy) = HeaderValue::from_str(&content_policy(None, &[])) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response

@@ -81,7 +81,7 @@ async fn call(State(web): State<Web>, caller: Caller, request: Request) -> Respo
 /// Whatever no row answers: for a person the dashboard's own words, for everybody else a plain 404.
 pub(super) async fn not_found(State(web): State<Web>, request: Request) -> Response {
     let wants_page = request.method() == Method::GET;
-    match guard::person(guard::session(&request)).await {
+    match guard::person(&web, guard::session(&request)).await {
         Ok(Some(caller)) if wants_page => {
             let mut response = render(State(web), caller, request).await;
             *response.status_mut() = StatusCode::NOT_FOUND;
@@ -94,11 +94,13 @@ pub(super) async fn not_found(State(web): State<Web>, request: Request) -> Respo
 /// The one place where leptos is given its context, for pages and server functions alike.
 fn context(web: &Web, caller: Caller) -> impl Fn() + Clone + Send + Sync + 'static {
     let backend: Arc<dyn Backend> = Arc::new(CallerBackend(web.unbound().by(caller)));
+    // The form that signs out leads to the provider.
+    let origins = web.identity().form_origins();
     move || {
         provide_context(Arc::clone(&backend));
         provide_context(site::assets());
         if let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>())
-            && let Ok(policy) = HeaderValue::from_str(&content_policy(Some(&nonce)))
+            && let Ok(policy) = HeaderValue::from_str(&content_policy(Some(&nonce), &origins))
         {
             response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
         }

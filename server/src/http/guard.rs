@@ -9,10 +9,10 @@ use axum::{
 use holdfast_model::access::{Access, Role};
 use tower_sessions::Session;
 
-use super::{ApiError, Rule, Web, peer::Peer, routes};
+use super::{ApiError, Rule, Web, peer::Peer, problem, routes};
 use crate::{
     actions::{ActionError, Actions, comes_from, refusal},
-    auth::{Caller, CallerKind, key, signed_in, token_hash},
+    auth::{Caller, CallerKind, SessionError, key, token_hash},
 };
 
 /// Lets the request through, or answers for it. A refusal of somebody who is known is audited.
@@ -23,7 +23,7 @@ pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, mut request: R
     let caller = if routes::for_programs(request.uri().path()) {
         bearer(&web, request.headers(), request.extensions().get().copied()).await
     } else {
-        match person(session(&request)).await {
+        match person(&web, session(&request)).await {
             Ok(Some(caller)) => Ok(caller),
             Ok(None) => return signed_out(&request),
             Err(error) => Err(ActionError::internal(error).into()),
@@ -65,9 +65,9 @@ pub(super) fn session(request: &Request) -> Option<Session> {
 }
 
 /// Who is signed in by it.
-pub(super) async fn person(session: Option<Session>) -> Result<Option<Caller>, tower_sessions::session::Error> {
+pub(super) async fn person(web: &Web, session: Option<Session>) -> Result<Option<Caller>, SessionError> {
     match session {
-        Some(session) => signed_in(&session).await,
+        Some(session) => web.identity().signed_in(&session).await,
         None => Ok(None),
     }
 }
@@ -100,6 +100,13 @@ async fn bearer(web: &Web, headers: &HeaderMap, from: Option<Peer>) -> Result<Ca
     let token = token.trim();
     if key::is_key(token) {
         return by_key(web, token, from).await;
+    }
+    // A signed token has three parts; no key of ours has a dot.
+    if token.matches('.').count() == 2 {
+        return web.identity().bearer(token).await.map_err(|error| {
+            let status = error.status();
+            ApiError::new(status, problem::word(status), format!("this bearer token is refused: {error}"))
+        });
     }
     let found = web.unbound().store().credential(&token_hash(token)).await.map_err(ActionError::from)?;
     match found {

@@ -7,13 +7,15 @@ use axum::{
     response::Response,
 };
 
-/// What a page may load and where its forms may go. Without a nonce no script runs at all.
+/// What a page may load and where its forms may go: here, and by way of here to these origins. Without a nonce no
+/// script runs at all.
 #[must_use]
-pub fn content_policy(nonce: Option<&str>) -> String {
+pub fn content_policy(nonce: Option<&str>, forms: &[String]) -> String {
+    let forms: String = forms.iter().map(|origin| format!(" {origin}")).collect();
     let script = nonce.map_or_else(|| "'none'".into(), |nonce| format!("'nonce-{nonce}' 'wasm-unsafe-eval'"));
     format!(
         "default-src 'none'; script-src {script}; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-         connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+         connect-src 'self'; manifest-src 'self'; form-action 'self'{forms}; base-uri 'none'; frame-ancestors 'none'"
     )
 }
 

@@ -78,7 +78,7 @@ async fn text(body: Body) -> String {
     String::from_utf8(bytes.to_vec()).unwrap_or_default().trim().to_owned()
 }
 
-fn word(status: StatusCode) -> &'static str {
+pub(super) fn word(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "unauthorized",
         StatusCode::FORBIDDEN => "forbidden",

@@ -13,7 +13,9 @@ use axum::{
 use holdfast_model::access::Permission;
 
 use super::{
-    Web, audit, browse, compare, dashboard, evidence, export, guard, health, import, keys, sign_in, stream, tables, v1,
+    Web, audit, browse, compare, dashboard, evidence, export, guard, health, import, keys,
+    sign_in::{self, provider},
+    stream, tables, v1,
 };
 use crate::site;
 
@@ -69,6 +71,11 @@ impl Table {
         table.add(&get, "/favicon.ico", Open, site::icon);
         table.add(&get, "/sign-in", Open, sign_in::page);
         table.add(&post, "/sign-in", Open, sign_in::sign_in);
+        table.add(&get, "/sign-in/again", Open, provider::again_with_the_same);
+        table.add(&post, "/sign-in/{provider}", Open, provider::begin);
+        table.add(&get, "/sign-in/{provider}/callback", Open, provider::finish);
+        table.add(&get, "/sign-in/{provider}/again", Open, provider::again);
+        table.add(&post, "/sign-in/{provider}/back-channel-logout", Open, provider::logged_out);
         table.add(&post, "/sign-out", May(View), sign_in::sign_out);
         table.add(&get, "/ui/runs/{id}/events", May(View), stream::events);
         table.add(&get, "/ui/checkpoints/{id}/file", May(Read), browse::file);

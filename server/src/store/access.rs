@@ -1,4 +1,4 @@
-//! Who may come in: credentials, one-time links, sessions (hashes only), the server key's check value.
+//! Who may come in: credentials and one-time links (hashes only), the server key's check value.
 
 use time::OffsetDateTime;
 
@@ -98,61 +98,6 @@ impl Store {
         write.audit("browser", "sign_in", "", if taken { "one-time link" } else { "refused: link" }).await?;
         write.commit().await?;
         Ok(taken)
-    }
-
-    /// Keeps a session: the hash of its id, its content as JSON text.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn put_session(&self, id: &str, data: &str, expires_at: OffsetDateTime) -> Result<(), StoreError> {
-        let mut write = self.write().await?;
-        let now = write.now();
-        sqlx::query(
-            "insert into session (id, data, created_at, expires_at) values ($1, $2, $3, $4) \
-             on conflict (id) do update set data = excluded.data, expires_at = excluded.expires_at",
-        )
-        .bind(id)
-        .bind(data)
-        .bind(now)
-        .bind(micros(expires_at))
-        .execute(write.on())
-        .await?;
-        write.commit().await
-    }
-
-    /// A session's content; none when it is unknown or expired.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn session(&self, id: &str) -> Result<Option<String>, StoreError> {
-        let now = self.now().await?;
-        Ok(sqlx::query_scalar("select data from session where id = $1 and expires_at > $2")
-            .bind(id)
-            .bind(now)
-            .fetch_optional(&self.pool)
-            .await?)
-    }
-
-    /// Ends a session.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn delete_session(&self, id: &str) -> Result<(), StoreError> {
-        let mut write = self.write().await?;
-        sqlx::query("delete from session where id = $1").bind(id).execute(write.on()).await?;
-        write.commit().await
-    }
-
-    /// Removes sessions that have expired; gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn delete_expired_sessions(&self) -> Result<u64, StoreError> {
-        let mut write = self.write().await?;
-        let now = write.now();
-        let gone = sqlx::query("delete from session where expires_at <= $1").bind(now).execute(write.on()).await?;
-        write.commit().await?;
-        Ok(gone.rows_affected())
     }
 
     /// Whether the database answers.

@@ -191,6 +191,11 @@ async fn what_is_open_and_what_programs_may_is_written_down_here_too() {
             "GET /favicon.ico",
             "GET /sign-in",
             "POST /sign-in",
+            "GET /sign-in/again",
+            "POST /sign-in/{provider}",
+            "GET /sign-in/{provider}/callback",
+            "GET /sign-in/{provider}/again",
+            "POST /sign-in/{provider}/back-channel-logout",
         ]
     );
     let changes = of(&|rule| matches!(rule, Rule::May(permission) if permission.for_programs()));

@@ -2,7 +2,7 @@
 
 use holdfast::{
     keys::ServerKey,
-    store::{Store, StoreError},
+    store::{OpenSession, Store, StoreError},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -11,6 +11,7 @@ use crate::catalogue::{CANARY, Catalogue};
 crate::on_both!(
     a_link_works_once_and_not_after_its_time,
     sessions_end,
+    sessions_end_as_their_provider_says,
     a_credential_is_known_by_its_hash,
     another_server_key_is_refused,
     definitions_are_wrapped,
@@ -37,6 +38,49 @@ async fn sessions_end(c: &Catalogue) {
     assert_eq!(c.store.delete_expired_sessions().await.unwrap(), 1);
     c.store.delete_session("s").await.unwrap();
     assert!(c.store.session("s").await.unwrap().is_none());
+}
+
+async fn sessions_end_as_their_provider_says(c: &Catalogue) {
+    let soon = OffsetDateTime::now_utc() + Duration::hours(1);
+    let issuer = "https://id.example.org";
+    for (id, subject, sid) in
+        [("a", "x#ada", Some("s1")), ("b", "x#ada", Some("s2")), ("c", "x#ada", None), ("d", "x#otto", Some("s3"))]
+    {
+        c.store.put_session(id, "data", soon).await.unwrap();
+        assert!(c.store.signed_in(id).await.unwrap().is_none(), "a session alone signs nobody in");
+        let open = OpenSession {
+            name: "n",
+            issuer: Some(issuer),
+            subject,
+            sid,
+            person: "p",
+            expires_at: soon,
+            audited: ("sign_in", ""),
+        };
+        c.store.open_session(id, open).await.unwrap();
+    }
+    assert_eq!(c.store.sessions_of("x#ada").await.unwrap().len(), 3);
+    // What is kept for it later does not shorten its life.
+    c.store.put_session("a", "more", OffsetDateTime::now_utc() - Duration::hours(1)).await.unwrap();
+    assert_eq!(c.store.signed_in("a").await.unwrap().unwrap().person, "p");
+
+    assert!(c.store.begin_renewal("a").await.unwrap());
+    assert!(!c.store.begin_renewal("a").await.unwrap(), "one at a time");
+    c.store.end_renewal("a", "n", "p2").await.unwrap();
+    assert_eq!(c.store.signed_in("a").await.unwrap().unwrap().person, "p2");
+
+    assert_eq!(c.store.end_sessions("https://other.example", Some("x#ada"), None).await.unwrap(), 0);
+    assert_eq!(c.store.end_sessions(issuer, Some("x#ada"), Some("s1")).await.unwrap(), 2, "it, and one without a name");
+    assert_eq!(c.store.sessions_of("x#ada").await.unwrap().len(), 1);
+    c.store.end_renewal("a", "n", "p3").await.unwrap();
+    assert!(c.store.signed_in("a").await.unwrap().is_none(), "what has ended stays ended");
+    assert_eq!(c.store.end_sessions(issuer, Some("x#ada"), None).await.unwrap(), 1);
+    assert!(c.store.end_session("d", "signed out").await.unwrap());
+    assert!(!c.store.end_session("d", "signed out").await.unwrap());
+
+    assert!(c.store.use_token(issuer, "j", soon).await.unwrap());
+    assert!(!c.store.use_token(issuer, "j", soon).await.unwrap());
+    assert!(c.store.use_token("https://other.example", "j", soon).await.unwrap());
 }
 
 async fn a_credential_is_known_by_its_hash(c: &Catalogue) {

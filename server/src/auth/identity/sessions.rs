@@ -1,0 +1,322 @@
+//! Who is signed in by a browser's session: limits, roles read again every few minutes, and the end.
+//!
+//! What changes while a session lives (its use, the provider's tokens) stands in columns of its own and is written by
+//! one statement each, so that requests at the same time never write older tokens over newer ones.
+
+use std::sync::Arc;
+
+use holdfast_model::access::{Access, Role};
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+use tower_sessions::{Expiry, Session};
+use zeroize::Zeroizing;
+
+use super::{Grant, Identity, Pending, Provider, SignInError, flow::now};
+use crate::{
+    auth::{Caller, owner, session::hashed},
+    keys::KeyError,
+    store::{OpenSession, SignedInRow, StoreError},
+};
+
+/// Limits of a session that a one-time link has opened.
+const IDLE: Duration = Duration::hours(12);
+const ABSOLUTE: Duration = Duration::days(7);
+/// How often use of a session is written down; more often would be a write per request.
+const NOTED_EVERY: Duration = Duration::minutes(1);
+/// For so long after a person has proven who they are they may do what cannot be undone.
+const FRESH: i64 = 600;
+/// How far the provider's clock may be ahead of ours, in seconds.
+const SKEW: i64 = 60;
+/// For so long a session goes on while its provider cannot be reached, in seconds after its last answer.
+const UNREACHED: i64 = 1_200;
+/// Sign-ins that one browser may have begun at the same time.
+const BEGUN: usize = 5;
+/// Keys in the session's data.
+const PENDING: &str = "sign_in";
+const OPEN: &str = "open";
+
+/// Why a session cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// Its cookie or data.
+    #[error(transparent)]
+    Session(#[from] tower_sessions::session::Error),
+    /// The catalogue.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// What is kept of it.
+    #[error("a session cannot be written down: {0}")]
+    Content(#[from] serde_json::Error),
+}
+
+/// Who is signed in, as it is kept, wrapped by the server key.
+#[derive(Serialize, Deserialize)]
+enum Person {
+    Link { name: String },
+    Provider(Box<Grant>),
+}
+
+/// How a session ended that was just ended.
+pub struct SignedOut {
+    /// Whom to tell of it, and what names the session there.
+    pub told: Option<(Arc<Provider>, String)>,
+}
+
+impl Identity {
+    /// Who is signed in by it, if anybody is. Roles are what the provider said at most five minutes ago.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub async fn signed_in(&self, session: &Session) -> Result<Option<Caller>, SessionError> {
+        let Some(id) = session.id().map(|id| hashed(&id)) else { return Ok(None) };
+        let Some(row) = self.0.store.signed_in(&id).await? else { return Ok(None) };
+        let Some(person) = self.read(&id, &row) else {
+            self.end(session, &id, "it was wrapped by another server key").await?;
+            return Ok(None);
+        };
+        let (idle, absolute) = match &person {
+            Person::Link { .. } => (IDLE, ABSOLUTE),
+            Person::Provider(grant) => match self.by_issuer(&grant.issuer) {
+                Some(provider) => (length(provider.settings.idle), length(provider.settings.absolute)),
+                None => (Duration::ZERO, Duration::ZERO),
+            },
+        };
+        let time = OffsetDateTime::now_utc();
+        if time - row.seen_at > idle || time - row.signed_in_at > absolute {
+            self.end(session, &id, "it was too old").await?;
+            return Ok(None);
+        }
+        let caller = match person {
+            Person::Link { .. } if !self.links_sign_in() => {
+                self.end(session, &id, "one-time links no longer sign in").await?;
+                None
+            }
+            // Whoever opened a link was let in by the host itself, and there is nobody to ask anew.
+            Person::Link { name } => {
+                let subject = format!("link:{name}");
+                Some(Caller::person(name, subject, Access::everywhere(Role::Admin), true))
+            }
+            Person::Provider(grant) => self.of_provider(session, &id, *grant).await?,
+        };
+        if caller.is_some() && time - row.seen_at > NOTED_EVERY {
+            self.0.store.see_session(&id).await?;
+        }
+        Ok(caller)
+    }
+
+    async fn of_provider(&self, session: &Session, id: &str, grant: Grant) -> Result<Option<Caller>, SessionError> {
+        let Some(provider) = self.by_issuer(&grant.issuer) else { return Ok(None) };
+        if now() < grant.due {
+            return Ok(Some(caller(grant)));
+        }
+        if !self.0.store.begin_renewal(id).await? {
+            // Another request is asking at this moment.
+            return Ok((now() - grant.asked < UNREACHED).then(|| caller(grant)));
+        }
+        match provider.renew(&grant).await {
+            Ok(renewed) => {
+                let person = self.wrapped(id, &Person::Provider(Box::new(renewed.clone())))?;
+                self.0.store.end_renewal(id, &renewed.name, &person).await?;
+                Ok(Some(caller(renewed)))
+            }
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, provider = %provider.settings.name, "roles cannot be read again now");
+                Ok((now() - grant.asked < UNREACHED).then(|| caller(grant)))
+            }
+            Err(error) => {
+                self.end(session, id, &error.to_string()).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Which provider signed this session's person in; none for a link, or when nobody is signed in.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub async fn provider_of(&self, session: &Session) -> Result<Option<Arc<Provider>>, SessionError> {
+        Ok(self.kept(session).await?.and_then(|(_, person)| match person {
+            Person::Link { .. } => None,
+            Person::Provider(grant) => self.by_issuer(&grant.issuer).cloned(),
+        }))
+    }
+
+    /// Remembers a sign-in that has begun.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub async fn remember(&self, session: &Session, pending: Pending) -> Result<(), SessionError> {
+        let mut all = self.pending(session).await?;
+        all.push(pending);
+        let many = all.len().saturating_sub(BEGUN);
+        all.drain(..many);
+        if self.kept(session).await?.is_none() {
+            session.set_expiry(Some(Expiry::AtDateTime(Pending::ends())));
+        }
+        session.insert(PENDING, all).await?;
+        Ok(())
+    }
+
+    /// The sign-in that an answer belongs to; it cannot be taken twice.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read or written.
+    pub async fn take(&self, session: &Session, state: &str) -> Result<Option<Pending>, SessionError> {
+        let mut all = self.pending(session).await?;
+        let Some(at) = all.iter().position(|pending| pending.state.expose() == state) else { return Ok(None) };
+        let pending = all.remove(at);
+        session.insert(PENDING, all).await?;
+        // Now, and not with the answer: a second request with the same state may come before that.
+        session.save().await?;
+        Ok(Some(pending))
+    }
+
+    async fn pending(&self, session: &Session) -> Result<Vec<Pending>, SessionError> {
+        let mut all: Vec<Pending> = session.get(PENDING).await?.unwrap_or_default();
+        let now = now();
+        all.retain(|pending| pending.is_valid(now));
+        Ok(all)
+    }
+
+    /// Signs somebody in by what their provider said; audited.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub async fn enter(&self, session: &Session, provider: &Provider, grant: Grant) -> Result<(), SessionError> {
+        let subject = format!("{}#{}", grant.issuer, grant.sub);
+        let (name, issuer, sid) = (grant.name.clone(), grant.issuer.clone(), grant.sid.clone());
+        let open = Opening {
+            name: &name,
+            issuer: Some(&issuer),
+            subject: &subject,
+            sid: sid.as_deref(),
+            length: length(provider.settings.absolute),
+            audited: ("sign_in", provider.settings.name.as_str()),
+        };
+        self.open(session, open, Person::Provider(Box::new(grant))).await
+    }
+
+    /// Signs in whoever has opened a one-time link; audited, and loudly where it is the way around a provider.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub async fn enter_by_link(&self, session: &Session) -> Result<(), SessionError> {
+        let name = owner();
+        let subject = format!("link:{name}");
+        let action = if self.is_break_glass() {
+            tracing::warn!(name, "BREAK GLASS: somebody signed in by a one-time link, past the identity provider");
+            "break_glass.sign_in"
+        } else {
+            "session.begin"
+        };
+        let open = Opening {
+            name: &name,
+            issuer: None,
+            subject: &subject,
+            sid: None,
+            length: ABSOLUTE,
+            audited: (action, "one-time link"),
+        };
+        self.open(session, open, Person::Link { name: name.clone() }).await
+    }
+
+    /// Ends the session on this side; audited.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub async fn leave(&self, session: &Session) -> Result<SignedOut, SessionError> {
+        let Some((id, person)) = self.kept(session).await? else {
+            session.flush().await?;
+            return Ok(SignedOut { told: None });
+        };
+        self.end(session, &id, "signed out").await?;
+        let told = match person {
+            Person::Link { .. } => None,
+            Person::Provider(grant) => {
+                self.by_issuer(&grant.issuer).map(|provider| (Arc::clone(provider), grant.id_token.expose().to_owned()))
+            }
+        };
+        Ok(SignedOut { told })
+    }
+
+    async fn kept(&self, session: &Session) -> Result<Option<(String, Person)>, SessionError> {
+        let Some(id) = session.id().map(|id| hashed(&id)) else { return Ok(None) };
+        let Some(row) = self.0.store.signed_in(&id).await? else { return Ok(None) };
+        Ok(self.read(&id, &row).map(|person| (id, person)))
+    }
+
+    /// A new id, so that an id from before is worth nothing, and no data from before.
+    async fn open(&self, session: &Session, opening: Opening<'_>, person: Person) -> Result<(), SessionError> {
+        session.clear().await;
+        session.cycle_id().await?;
+        session.set_expiry(Some(Expiry::OnInactivity(opening.length)));
+        session.insert(OPEN, true).await?;
+        session.save().await?;
+        let id = session.id().map(|id| hashed(&id)).unwrap_or_default();
+        let person = self.wrapped(&id, &person)?;
+        let open = OpenSession {
+            name: opening.name,
+            issuer: opening.issuer,
+            subject: opening.subject,
+            sid: opening.sid,
+            person: &person,
+            expires_at: OffsetDateTime::now_utc() + opening.length,
+            audited: opening.audited,
+        };
+        Ok(self.0.store.open_session(&id, open).await?)
+    }
+
+    async fn end(&self, session: &Session, id: &str, why: &str) -> Result<(), SessionError> {
+        self.0.store.end_session(id, why).await?;
+        Ok(session.flush().await?)
+    }
+
+    fn wrapped(&self, id: &str, person: &Person) -> Result<String, SessionError> {
+        let text = Zeroizing::new(serde_json::to_vec(person)?);
+        Ok(self.0.key.wrap(&purpose(id), &text)?)
+    }
+
+    fn read(&self, id: &str, row: &SignedInRow) -> Option<Person> {
+        let text = self.0.key.unwrap(&purpose(id), &row.person).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+}
+
+struct Opening<'a> {
+    name: &'a str,
+    issuer: Option<&'a str>,
+    subject: &'a str,
+    sid: Option<&'a str>,
+    length: Duration,
+    audited: (&'a str, &'a str),
+}
+
+fn purpose(id: &str) -> String {
+    format!("person:{id}")
+}
+
+fn length(length: std::time::Duration) -> Duration {
+    length.try_into().unwrap_or(ABSOLUTE)
+}
+
+fn caller(grant: Grant) -> Caller {
+    let now = now();
+    let fresh = grant.auth_time.is_some_and(|at| at <= now + SKEW && now - at <= FRESH);
+    let subject = format!("{}#{}", grant.issuer, grant.sub);
+    Caller::person(grant.name, subject, grant.access, fresh)
+}
+
+/// The error that a failed sign-in leaves in the audit log: action, subject, detail.
+#[must_use]
+pub fn refusal(error: &SignInError, provider: &str) -> (String, String, String) {
+    match error {
+        SignInError::NoRole { name, subject, claim, found } => {
+            let why = if *found { "no role in" } else { "no claim" };
+            (name.clone(), subject.clone(), format!("{provider}: {why} `{claim}`"))
+        }
+        other => ("browser".into(), String::new(), format!("{provider}: {other}")),
+    }
+}

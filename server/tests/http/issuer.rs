@@ -1,0 +1,142 @@
+//! An issuer whose private key the tests have: it answers discovery and keys on loopback, counts who asks, and refuses
+//! every code. People sign in with a real Keycloak elsewhere.
+
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use rsa::{
+    RsaPrivateKey,
+    pkcs1::{EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _, LineEnding},
+    traits::PublicKeyParts as _,
+};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+
+/// One key for all; making it takes a moment.
+static KEY: LazyLock<RsaPrivateKey> = LazyLock::new(|| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap());
+
+/// Another one, which no issuer publishes.
+static STRANGER: LazyLock<RsaPrivateKey> =
+    LazyLock::new(|| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap());
+
+pub struct Issuer {
+    pub url: String,
+    fetches: Arc<AtomicUsize>,
+}
+
+impl Issuer {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let discovery = json!({
+            "issuer": url,
+            "authorization_endpoint": format!("{url}/authorize"),
+            "token_endpoint": format!("{url}/token"),
+            "end_session_endpoint": format!("{url}/end"),
+            "jwks_uri": format!("{url}/keys"),
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        });
+        let router = Router::new()
+            .route("/.well-known/openid-configuration", routing::get(move || async { Json(discovery) }))
+            .route("/keys", routing::get(keys))
+            .route(
+                "/token",
+                routing::post(|| async { (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" }))) }),
+            )
+            .with_state(Arc::clone(&fetches));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, fetches }
+    }
+
+    /// How often the keys were fetched.
+    pub fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+
+    /// The claims of an access token as Keycloak makes it for a service account.
+    pub fn claims(&self) -> Value {
+        let now = now();
+        json!({
+            "iss": self.url, "aud": ["holdfast-api", "account"], "sub": "5f0e", "exp": now + 300, "iat": now,
+            "jti": format!("jti-{}", getrandom::u64().unwrap()), "typ": "Bearer", "azp": "holdfast-ci",
+            "client_id": "holdfast-ci", "preferred_username": "service-account-holdfast-ci", "groups": ["ops"],
+        })
+    }
+}
+
+/// The same claims with some changed; null takes one away.
+pub fn with(mut claims: Value, changes: Value) -> Value {
+    let all = claims.as_object_mut().unwrap();
+    for (name, value) in changes.as_object().unwrap() {
+        if value.is_null() {
+            all.remove(name)
+        } else {
+            all.insert(name.clone(), value.clone())
+        };
+    }
+    claims
+}
+
+pub fn now() -> i64 {
+    OffsetDateTime::now_utc().unix_timestamp()
+}
+
+pub fn header(kid: &str) -> Header {
+    Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::RS256) }
+}
+
+/// Signed by the issuer's key.
+pub fn sign(claims: &Value) -> String {
+    sign_as(&header("one"), claims)
+}
+
+pub fn sign_as(header: &Header, claims: &Value) -> String {
+    encode(header, claims, &private(&KEY)).unwrap()
+}
+
+/// Signed by somebody else, with the issuer's key id.
+pub fn forge(claims: &Value) -> String {
+    encode(&header("one"), claims, &private(&STRANGER)).unwrap()
+}
+
+/// "Signed" by what everybody knows: the public key, as the secret of an HMAC.
+pub fn sign_by_public_key(claims: &Value) -> String {
+    let public = KEY.to_public_key().to_pkcs1_pem(LineEnding::LF).unwrap();
+    let header = Header { kid: Some("one".into()), ..Header::new(Algorithm::HS256) };
+    encode(&header, claims, &EncodingKey::from_secret(public.as_bytes())).unwrap()
+}
+
+/// Not signed at all.
+pub fn unsigned(claims: &Value) -> String {
+    format!("{}.{}.", part(&json!({ "alg": "none", "typ": "JWT" })), part(claims))
+}
+
+/// The good token's head and signature with other claims between them.
+pub fn tampered(token: &str, claims: &Value) -> String {
+    let parts: Vec<&str> = token.split('.').collect();
+    format!("{}.{}.{}", parts[0], part(claims), parts[2])
+}
+
+fn part(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+fn private(key: &RsaPrivateKey) -> EncodingKey {
+    EncodingKey::from_rsa_pem(key.to_pkcs1_pem(LineEnding::LF).unwrap().as_bytes()).unwrap()
+}
+
+async fn keys(State(fetches): State<Arc<AtomicUsize>>) -> Json<Value> {
+    fetches.fetch_add(1, Ordering::SeqCst);
+    let number = |number: &rsa::BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
+    let key = |id: &str, algorithm: &str, used: &str| json!({ "kty": "RSA", "kid": id, "alg": algorithm, "use": used, "n": number(KEY.n()), "e": number(KEY.e()) });
+    Json(json!({ "keys": [key("one", "RS256", "sig"), key("other", "PS256", "sig"), key("box", "RSA-OAEP", "enc")] }))
+}
