@@ -21,10 +21,10 @@ build: ## one self-contained release binary: target/release/holdfast
 site: ## wasm, style sheets and assets, compressed, below target/site
 	@.ci/site
 
-demo: ## a shop with real data, checkpointed, proven, and a dashboard to look at it
-	@.ci/install build run
+demo: ## a shop with real data, checkpointed, proven, and a dashboard to look at it; SSO=1: behind a Keycloak
+	@.ci/install build run $(if $(SSO),sso)
 	@$(MAKE) --no-print-directory build
-	@end2end/demo/tour
+	@SSO=$(SSO) end2end/demo/tour
 
 clean-demo: ## stop the demo and remove all that it made
 	@end2end/demo/down --remove

@@ -127,7 +127,7 @@ pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::Config
         .layer(from_fn_with_state(host::Hosts::new(settings.public_url.as_ref()), host::check))
         .layer(from_fn(problem::everywhere))
         .layer(from_fn(headers::security))
-        .layer(from_fn_with_state(settings.trusted_proxies.clone().into(), peer::note))
+        .layer(from_fn_with_state(settings.trusted_proxies.into(), peer::note))
         .layer(from_fn(log::requests)))
 }
 

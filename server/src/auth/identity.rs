@@ -70,7 +70,7 @@ impl Identity {
     ///
     /// # Errors
     /// When no client for requests can be made.
-    pub fn new(settings: &IdentitySettings, store: Store, key: ServerKey, base: Url) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: &IdentitySettings, store: Store, key: ServerKey, base: &Url) -> Result<Self, reqwest::Error> {
         // Where a provider sends its answers is never for us to follow.
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())

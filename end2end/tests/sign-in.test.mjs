@@ -1,0 +1,187 @@
+// Signing in through a real Keycloak's own page, with and without scripts; what each role may; the end from both sides.
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { launch, open } from './lib/browser.mjs';
+import { Keycloak, password } from './lib/keycloak.mjs';
+import { until } from './lib/process.mjs';
+import { freePort, Stack } from './lib/stack.mjs';
+
+describe('signing in with an identity provider', () => {
+  let stack;
+  let keycloak;
+  let browser;
+
+  before(async () => {
+    const port = await freePort();
+    keycloak = await Keycloak.start({ holdfast: `http://127.0.0.1:${port}` });
+    stack = await Stack.start({ name: 'sign-in', scale: 0, serve: false });
+    stack.port = port;
+    mkdirSync(stack.data, { mode: 0o700 });
+    writeFileSync(join(stack.data, 'holdfast.toml'), keycloak.toml());
+    await stack.serve();
+    const uploads = join(stack.home, 'uploads');
+    mkdirSync(uploads);
+    writeFileSync(join(uploads, 'a.txt'), 'hello');
+    const definition = { project: 'shop', environment: 'staging', components: [{ name: 'uploads', kind: 'files', path: uploads }] };
+    const { status, body } = await stack.api('POST', '/v1/environments', { definition });
+    assert.equal(status, 200, JSON.stringify(body));
+    browser = await launch();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await stack?.down();
+    await keycloak?.down();
+  });
+
+  const environment = () => `${stack.url}/projects/shop/staging`;
+  const ours = (url) => url.origin === stack.url && !url.pathname.startsWith('/sign-in');
+
+  /** A browser of its own, at Keycloak's page; `problems` is what it complains about. */
+  async function atKeycloak(options = {}, path = '/') {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
+    const page = await context.newPage();
+    const problems = [];
+    page.on('pageerror', (error) => problems.push(`script: ${error.message}`));
+    page.on('console', (message) => {
+      // Keycloak's own pages may say what they like.
+      if (message.type() === 'error' && !message.location().url.startsWith(keycloak.url)) problems.push(`console: ${message.text()}`);
+    });
+    await page.goto(`${stack.url}${path}`);
+    await page.getByRole('button', { name: 'Sign in with keycloak' }).click();
+    await page.waitForURL(`${keycloak.url}/**`);
+    return { context, page, problems };
+  }
+
+  async function give(page, name) {
+    await page.locator('#username').fill(name);
+    await page.locator('#password').fill(password(name));
+    await page.locator('[name=login]').click();
+  }
+
+  async function signIn(name, options, path) {
+    const at = await atKeycloak(options, path);
+    await give(at.page, name);
+    await at.page.waitForURL(ours);
+    return at;
+  }
+
+  const ended = async (page) => (await page.request.get(`${stack.url}/`, { maxRedirects: 0 })).status() === 303;
+  const signOut = (page) => page.getByRole('button', { name: 'Sign out' }).click();
+
+  test('an operator signs in, comes back to where they wanted to go, and takes a checkpoint', async () => {
+    const { context, page, problems } = await signIn('otto', {}, '/projects/shop/staging');
+    assert.equal(page.url(), environment());
+    await open(page, environment());
+    await page.getByRole('button', { name: 'Back up now' }).click();
+    const panel = page.locator('section.run').first();
+    await panel.getByText('Succeeded').first().waitFor({ timeout: 120_000 });
+    const { body } = await stack.api('GET', '/v1/checkpoints?environment=staging');
+    assert.equal((body.items ?? body.checkpoints ?? body).length, 1);
+    assert.deepEqual(problems, []);
+    const [cookie] = await context.cookies(stack.url);
+    assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, 'Lax']);
+    await context.close();
+  });
+
+  test('a viewer looks and does nothing', async () => {
+    const { context, page } = await signIn('vera');
+    await open(page, environment());
+    const headers = { origin: stack.url, 'sec-fetch-site': 'same-origin' };
+    const pressed = await page.request.post(`${stack.url}/ui/back-up`, { headers, form: { environment: 'staging' }, maxRedirects: 0 });
+    assert.equal(pressed.status(), 403);
+    await context.close();
+  });
+
+  test('signing out ends it on both sides: the next sign-in asks for the password', async () => {
+    const { context, page, problems } = await signIn('ada');
+    await open(page, `${stack.url}/`);
+    const [before] = await context.cookies(stack.url);
+    await signOut(page);
+    await page.waitForURL(`${stack.url}/sign-in*`);
+    await context.addCookies([before]);
+    assert.ok(await ended(page), 'the old cookie opens nothing');
+    await page.goto(`${stack.url}/sign-in`);
+    await page.getByRole('button', { name: 'Sign in with keycloak' }).click();
+    await page.locator('#password').waitFor();
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+
+  test('a session that lives at Keycloak signs in without a word, under a new id', async () => {
+    const { context, page } = await signIn('ada');
+    const [first] = await context.cookies(stack.url);
+    await context.clearCookies({ domain: '127.0.0.1', name: 'holdfast' });
+    await page.goto(`${stack.url}/sign-in`);
+    await page.getByRole('button', { name: 'Sign in with keycloak' }).click();
+    await page.waitForURL(ours);
+    const second = (await context.cookies(stack.url)).find(({ name }) => name === 'holdfast');
+    assert.notEqual(second.value, first.value);
+    await context.close();
+  });
+
+  test('a step-up asks for the password although the session lives, and only a new one counts', async () => {
+    const { context, page } = await signIn('ada');
+    await page.goto(`${stack.url}/sign-in/again?next=/activity`);
+    await page.waitForURL(`${keycloak.url}/**`);
+    await page.locator('#password').waitFor();
+    await page.locator('#password').fill(password('ada'));
+    await page.locator('[name=login]').click();
+    await page.waitForURL(`${stack.url}/activity`);
+    await context.close();
+  });
+
+  test('when Keycloak ends a session, ours ends with it', async () => {
+    const { context, page } = await signIn('ada');
+    assert.ok(!(await ended(page)));
+    const { id } = await keycloak.person('ada');
+    await keycloak.api('POST', `/users/${id}/logout`);
+    await until('our session has ended', () => ended(page), { timeout: 10_000 });
+    await context.close();
+  });
+
+  test('whoever has no group sees a page that says so, and no more', async () => {
+    const { context, page } = await atKeycloak();
+    await give(page, 'nora');
+    await page.getByRole('heading', { name: 'No entry' }).waitFor();
+    const said = await page.locator('main').innerText();
+    for (const word of ['nora', 'groups', 'Ask whoever runs Holdfast']) assert.ok(said.includes(word), said);
+    assert.ok(await ended(page), 'nobody is signed in');
+    await context.close();
+  });
+
+  test('without scripts: signing in and Back up now', async () => {
+    const { context, page } = await signIn('otto', { javaScriptEnabled: false }, '/projects/shop/staging');
+    const count = async () => (await stack.runs()).filter((run) => run.kind === 'create').length;
+    const before = await count();
+    await page.getByRole('button', { name: 'Back up now' }).click();
+    await until('a run was begun', async () => (await count()) > before);
+    await signOut(page);
+    await page.waitForURL((url) => url.pathname === '/sign-in' || url.origin === keycloak.url);
+    assert.ok(await ended(page));
+    await context.close();
+  });
+
+  test("a service account's token works on /v1, for what programs may", async () => {
+    const token = await keycloak.ofPipeline();
+    const ask = (method, path) => fetch(`${stack.url}${path}`, { method, headers: { authorization: `Bearer ${token}` } });
+    assert.equal((await ask('GET', '/v1/projects')).status, 200);
+    const [head, body, signature] = token.split('.');
+    const other = JSON.stringify({ ...JSON.parse(Buffer.from(body, 'base64url')), groups: ['holdfast-admins'] });
+    const forged = [head, Buffer.from(other).toString('base64url'), signature].join('.');
+    const refused = await fetch(`${stack.url}/v1/projects`, { headers: { authorization: `Bearer ${forged}` } });
+    assert.equal(refused.status, 401);
+    assert.equal((await ask('POST', '/v1/vaults/shop/prune')).status, 403);
+    const master = await keycloak.token('master', { grant_type: 'password', client_id: 'admin-cli', username: 'root', password: 'canary-keycloak-admin-5f1e' });
+    const elsewhere = await fetch(`${stack.url}/v1/projects`, { headers: { authorization: `Bearer ${master.access_token}` } });
+    assert.equal(elsewhere.status, 401, "another realm's token");
+  });
+
+  test('no secret of the sign-in stands in the log or in the catalogue', async () => {
+    const log = stack.logText();
+    for (const secret of [keycloak.secret, keycloak.ciSecret, password('ada'), 'eyJ']) assert.ok(!log.includes(secret), secret);
+  });
+});
