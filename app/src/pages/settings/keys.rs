@@ -41,7 +41,7 @@ fn draw(page: &KeysPage) -> AnyView {
             ("State", false),
             ("Until", false),
             ("Last used", false),
-            ("", false),
+            ("Change", false),
         ];
         table("Keys", &columns, page.keys.iter().map(|key| row(page, key)).collect())
     };
