@@ -6,6 +6,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use holdfast_model::secret::Secret;
@@ -19,6 +20,9 @@ mod places;
 
 pub use identity::{ClaimIs, IdentitySettings, ProviderSettings, RoleRule, WorkflowSettings};
 pub use places::{DataDirLock, PlaceError};
+
+const GATE_WAIT: Duration = Duration::from_secs(30 * 60);
+const LONGEST_GATE_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything that an operator can set. `Debug` shows no password.
 #[derive(Debug, Clone)]
@@ -51,6 +55,8 @@ pub struct Settings {
     pub drill_user: Option<String>,
     /// Who signs people in, and whose tokens are taken from programs.
     pub identity: IdentitySettings,
+    /// Longest wait of a pipeline for its gate; one that waited so long asks again.
+    pub gate_wait: Duration,
 }
 
 /// A setting that cannot be used.
@@ -145,6 +151,12 @@ impl Settings {
         if workers > 64 {
             return Err(ConfigError::Refused("workers: give a number from 0 (none in this process) to 64".into()));
         }
+        let gate_wait: Duration =
+            parse::<humantime::Duration>("HOLDFAST_GATE_WAIT", text("HOLDFAST_GATE_WAIT", file.gate_wait))?
+                .map_or(GATE_WAIT, Into::into);
+        if gate_wait.is_zero() || gate_wait > LONGEST_GATE_WAIT {
+            return Err(ConfigError::Refused("gate_wait: give a time from 1s to 24h, such as 30m".into()));
+        }
         Ok(Self {
             listen,
             public_url,
@@ -165,6 +177,7 @@ impl Settings {
             workers,
             postgres_dirs: folders("HOLDFAST_POSTGRES_DIRS", file.postgres_dirs),
             drill_user: text("HOLDFAST_DRILL_USER", file.drill_user),
+            gate_wait,
             identity: IdentitySettings::read(
                 file.identity,
                 file.break_glass.unwrap_or(false),
@@ -292,6 +305,16 @@ mod tests {
         assert!(!format!("{settings:?}").contains("canary-pw"));
         let error = load("database_url = \"postgres://u:canary-pw@h/d\" x", &[]).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("canary-pw"));
+    }
+
+    #[test]
+    fn a_gate_is_waited_for_half_an_hour_unless_something_else_is_said() {
+        assert_eq!(load("", &[]).unwrap().gate_wait.as_secs(), 1800);
+        assert_eq!(load("gate_wait = \"50s\"", &[]).unwrap().gate_wait.as_secs(), 50);
+        assert_eq!(load("gate_wait = \"50s\"", &[("HOLDFAST_GATE_WAIT", "2h")]).unwrap().gate_wait.as_secs(), 7200);
+        for wrong in ["0s", "25h", "30", "soon"] {
+            assert!(load("", &[("HOLDFAST_GATE_WAIT", wrong)]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

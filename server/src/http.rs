@@ -2,7 +2,7 @@
 //!
 //! | world | where | credential |
 //! |---|---|---|
-//! | programs | `/v1/…` | a bearer token; a cookie counts for nothing |
+//! | programs | `/v1/…`, `/api/…` | a bearer token; a cookie counts for nothing |
 //! | people | pages, `/ui/…`, `/sign-in` | a session cookie; a bearer token counts for nothing |
 //! | anybody | `/healthz`, `/readyz`, the site's files | none |
 
@@ -33,6 +33,7 @@ mod dashboard;
 mod evidence;
 mod export;
 pub mod extract;
+mod gate;
 mod guard;
 mod headers;
 mod health;
@@ -131,12 +132,13 @@ pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::Config
         .layer(from_fn(log::requests)))
 }
 
-/// Ends what takes too long. An archive is looked through before its first byte goes out, and an import is taken whole
-/// before it is answered: they take as long as they take, and end with their connection.
+/// Ends what takes too long. An archive is looked through before its first byte goes out, an import is taken whole
+/// before it is answered, and a gate has a patience of its own: they take as long as they take, and end with their
+/// connection.
 async fn patience(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let of_a_checkpoint = path.starts_with("/v1/checkpoints/") || path.starts_with("/ui/checkpoints/");
-    if matches!(path, "/v1/imports" | "/ui/imports")
+    if matches!(path, "/v1/imports" | "/ui/imports" | gate::PATH)
         || (of_a_checkpoint && (path.ends_with("/export") || path.ends_with("/folder")))
     {
         return next.run(request).await;

@@ -15,7 +15,7 @@
 //! | [`diff`] | what is not the same in two of them |
 //! | [`fact`] | what became true of it after its seal |
 //! | [`event`] | what a run tells while it works |
-//! | [`request`], [`view`], [`plan`], [`problem`] | the REST API: what is asked, what is answered, what went wrong |
+//! | [`request`], [`view`], [`plan`], [`gate`], [`problem`] | the REST API: what is asked, what is answered, what went wrong |
 //! | [`size`] | bytes for people, and percentages that add up |
 
 pub mod access;
@@ -26,6 +26,7 @@ pub mod drill;
 pub mod event;
 pub mod export;
 pub mod fact;
+pub mod gate;
 pub mod id;
 pub mod key;
 pub mod ledger;

@@ -50,6 +50,13 @@ pub(super) fn check_create(request: &CreateCheckpoint) -> Result<(), ActionError
     faults.into_result()
 }
 
+/// Checks one tag that stands at `at`.
+pub(super) fn check_tag(at: &str, tag: &str) -> Result<(), ActionError> {
+    let mut faults = Faults::default();
+    faults.tag(at, tag);
+    faults.into_result()
+}
+
 /// Checks what of a restore does not depend on the checkpoint, and reports all of it at once.
 pub(super) fn check_restore(request: &RestoreCheckpoint) -> Result<(), ActionError> {
     let mut faults = Faults::default();

@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) break_glass: Option<bool>,
     #[serde(default)]
     pub(super) identity: Vec<Written>,
+    pub(super) gate_wait: Option<String>,
 }
 
 /// Reads the file. The error shows place and reason but never the line itself, which may hold a password.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
@@ -24,7 +24,8 @@ pub async fn requests(mut request: Request, next: Next) -> Response {
     async move {
         let mut response = next.run(request).await;
         let (status, ms) = (response.status().as_u16(), u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
-        if status >= 500 {
+        // Whoever is to ask again later was answered as meant.
+        if status >= 500 && !response.headers().contains_key(header::RETRY_AFTER) {
             tracing::error!(%method, path, status, ms, "answered");
         } else if path.starts_with("/pkg/") || route == "/healthz" || route == "/readyz" {
             tracing::debug!(%method, path, status, ms, "answered");

@@ -8,7 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use holdfast_model::problem::Problem;
+use serde_json::{Map, Value};
 
+use super::routes::for_programs;
 use crate::actions::ActionError;
 
 /// The media type of RFC 9457.
@@ -53,17 +55,41 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Turns whatever else answers with an error under `/v1` (the router's 404 and 405, a time-out, a panic, a body
-/// that is too large) into a problem, so that a program reads one shape only.
+/// Turns whatever else answers a program with an error (the router's 404 and 405, a time-out, a panic, a body that is
+/// too large) into a problem, so that a program reads one shape only. Under `/api`, where a verdict has `ok` and
+/// `reason`, a problem has them too.
 pub async fn everywhere(request: Request, next: Next) -> Response {
-    let programs = request.uri().path().starts_with("/v1/");
+    let programs = for_programs(request.uri().path());
+    let has_verdicts = request.uri().path().starts_with("/api/");
     let response = next.run(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
-    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == MEDIA_TYPE);
-    if !programs || !is_error || is_problem {
+    if !programs || !is_error {
         return response;
     }
+    let kind = response.headers().get(header::CONTENT_TYPE).cloned();
+    let is = |wanted: &str| kind.as_ref().is_some_and(|kind| kind == wanted);
+    if has_verdicts && is("application/json") {
+        return response;
+    }
+    let problem = if is(MEDIA_TYPE) { response } else { into_problem(response).await };
+    if has_verdicts { shut(problem).await } else { problem }
+}
+
+/// The same problem with `ok: false` and a `reason`.
+async fn shut(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let bytes = to_bytes(body, 1 << 20).await.unwrap_or_default();
+    let mut problem: Map<String, Value> = serde_json::from_slice(&bytes).unwrap_or_default();
+    let reason = problem.get("detail").or_else(|| problem.get("title")).cloned();
+    problem.insert("reason".into(), reason.unwrap_or_else(|| title(parts.status).into()));
+    problem.insert("ok".into(), false.into());
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(Value::Object(problem).to_string()))
+}
+
+async fn into_problem(response: Response) -> Response {
+    let status = response.status();
     let (mut parts, body) = response.into_parts();
     let said = if status.is_client_error() { text(body).await } else { String::new() };
     let detail = if said.is_empty() { detail(status).to_owned() } else { said };
@@ -110,7 +136,7 @@ fn title(status: StatusCode) -> &'static str {
 
 fn detail(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::NOT_FOUND => "no such address under /v1",
+        StatusCode::NOT_FOUND => "there is no such address",
         StatusCode::METHOD_NOT_ALLOWED => "the header `allow` names the methods that it takes",
         StatusCode::REQUEST_TIMEOUT => "ask again; if it happens again, look at /readyz",
         StatusCode::PAYLOAD_TOO_LARGE => "a request body may have 1 MB",

@@ -13,7 +13,7 @@ use axum::{
 use holdfast_model::access::Permission;
 
 use super::{
-    Web, audit, browse, compare, dashboard, evidence, export, guard, health, import, keys,
+    Web, audit, browse, compare, dashboard, evidence, export, gate, guard, health, import, keys,
     sign_in::{self, provider},
     stream, tables, v1,
 };
@@ -137,9 +137,11 @@ impl Table {
         table.add(&delete, "/v1/keys/{id}", May(Keys), keys::revoke);
         table.add(&get, "/v1/audit", May(Audit), audit::list);
         table.add(&get, "/v1/audit/verify", May(Audit), audit::verify);
+        table.add(&post, gate::PATH, May(Create), gate::checkpoint);
         // So that no page of the dashboard, which may take any path, answers for the REST API.
         for method in [&get, &post, &delete, &Method::PUT, &Method::PATCH] {
             table.add(method, "/v1/{*rest}", May(View), v1::nothing);
+            table.add(method, "/api/{*rest}", May(View), gate::nothing);
         }
 
         dashboard::add_pages(&mut table, web);

@@ -49,11 +49,7 @@ impl Store {
     /// When what it works on does not exist, its slot is taken, or the database fails.
     pub async fn enqueue(&self, run: NewRun) -> Result<RunId, StoreError> {
         let mut write = self.write().await?;
-        let id = insert(&mut write, &run, None).await?;
-        write.state_event(&id, RunState::Queued, None).await?;
-        let subject = run.checkpoint.as_ref().map_or_else(|| run.on.id().to_owned(), ToString::to_string);
-        write.audit(&run.created_by, &format!("run.{}", run.kind), &subject, id.as_str()).await?;
-        write.wake_queue();
+        let id = queue(&mut write, run).await?;
         write.commit().await?;
         Ok(id)
     }
@@ -290,6 +286,16 @@ impl Store {
 /// 2 s, 10 s, 50 s, …
 fn back_off(attempt: u32) -> i64 {
     micros(BACK_OFF) * 5_i64.saturating_pow(attempt.saturating_sub(1).min(4))
+}
+
+/// Puts a run into the queue as a part of a larger change.
+pub(crate) async fn queue(write: &mut Write, run: NewRun) -> Result<RunId, StoreError> {
+    let id = insert(write, &run, None).await?;
+    write.state_event(&id, RunState::Queued, None).await?;
+    let subject = run.checkpoint.as_ref().map_or_else(|| run.on.id().to_owned(), ToString::to_string);
+    write.audit(&run.created_by, &format!("run.{}", run.kind), &subject, id.as_str()).await?;
+    write.wake_queue();
+    Ok(id)
 }
 
 async fn insert(write: &mut Write, run: &NewRun, part_of: Option<&RunId>) -> Result<RunId, StoreError> {

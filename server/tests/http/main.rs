@@ -5,6 +5,7 @@ mod canaries;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod definitions;
+mod gate;
 mod harness;
 mod issuer;
 mod problems;

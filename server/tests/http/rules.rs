@@ -81,6 +81,8 @@ async fn another_projects_things_are_not_there_for_a_key_or_a_person_of_one() {
     for (method, path, body) in [
         ("POST", "/v1/checkpoints", json!({ "environment": "blog/staging" })),
         ("POST", "/v1/checkpoints", json!({ "environment": theirs })),
+        ("POST", "/api/checkpoint", json!({ "database": "blog/staging", "tag": "v1" })),
+        ("POST", "/api/checkpoint", json!({ "database": theirs, "tag": "v1" })),
     ] {
         assert_eq!(status(server.ask(method, path).bearer_auth(&key).json(&body)).await, 404, "{body}");
     }
@@ -213,6 +215,7 @@ async fn what_is_open_and_what_programs_may_is_written_down_here_too() {
             "POST /v1/checkpoints/{id}/drill",
             "POST /v1/runs/{id}/cancel",
             "POST /v1/vaults/{project}/check",
+            "POST /api/checkpoint",
         ],
         "all that a key may ever change"
     );

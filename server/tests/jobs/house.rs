@@ -126,6 +126,14 @@ impl House {
         Actions::new(self.desk.clone(), self.key.clone(), self.tools.clone(), settings).by(Caller::host("ada".into()))
     }
 
+    /// What may be asked of another server process on the same catalogue, which works at nothing.
+    pub async fn actions_elsewhere(&self) -> Actions {
+        let store = Store::open(&self.url).await.unwrap();
+        let desk = Self::desk(&store, &self.key, &self.tools, &self.data());
+        Actions::new(desk, self.key.clone(), self.tools.clone(), self.actions().settings().clone())
+            .by(Caller::host("ada".into()))
+    }
+
     /// Waits for something that is done in the background.
     pub async fn until<F: Future<Output = bool>>(&self, done: impl Fn() -> F) {
         let wait = async {

@@ -14,6 +14,7 @@ mod damage;
 mod elsewhere;
 mod facts;
 mod failing;
+mod gate;
 mod long_prune;
 mod prune;
 mod recovery;

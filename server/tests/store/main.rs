@@ -10,6 +10,7 @@ mod access;
 mod audit;
 mod checkpoints;
 mod events;
+mod gate;
 mod keys;
 mod open;
 mod overview;
