@@ -103,9 +103,10 @@ pub fn count(n: u64) -> String {
     text
 }
 
-/// `1 file`, `2,000 files`: regular plurals, and `entries` for `entry`.
+/// `1 file`, `2,000 files`: regular plurals, `entries` for `entry`, `keys` for `key`.
 pub fn counted(n: u64, noun: &str) -> String {
-    match (n, noun.strip_suffix('y')) {
+    // After a vowel the y stays: `keys`.
+    match (n, noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']))) {
         (1, _) => format!("1 {noun}"),
         (_, Some(stem)) => format!("{} {stem}ies", count(n)),
         (_, None) => format!("{} {noun}s", count(n)),

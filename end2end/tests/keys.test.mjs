@@ -190,7 +190,7 @@ describe('keys', () => {
       await page.getByRole('heading', { name: 'Keys', exact: true }).waitFor();
       assert.ok(!(await page.content()).includes(token), 'it is not shown again');
       if (javaScriptEnabled) assert.deepEqual(await axe(page), []);
-      await page.getByRole('button', { name: `Turn over ${name}` }).click();
+      await page.getByRole('button', { name: `Rotate ${name}` }).click();
       const next = await page.locator('.token').innerText();
       assert.notEqual(next, token);
       await page.getByRole('link', { name: 'I have stored it' }).click();

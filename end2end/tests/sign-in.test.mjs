@@ -1,6 +1,6 @@
 // Signing in through a real Keycloak's own page, with and without scripts; what each role may; the end from both sides.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -26,8 +26,18 @@ describe('signing in with an identity provider', () => {
     mkdirSync(uploads);
     writeFileSync(join(uploads, 'a.txt'), 'hello');
     const definition = { project: 'shop', environment: 'staging', components: [{ name: 'uploads', kind: 'files', path: uploads }] };
+    // What people who sign in decide, client.json does not; the owner of the data directory can, audited.
     const { status, body } = await stack.api('POST', '/v1/environments', { definition });
-    assert.equal(status, 200, JSON.stringify(body));
+    assert.equal(status, 403, JSON.stringify(body));
+    assert.match(body.detail, /holdfast admin/);
+    const yaml = join(stack.home, 'holdfast.yaml');
+    writeFileSync(yaml, JSON.stringify(definition));
+    const refused = await stack.cli('apply', '-f', yaml);
+    assert.equal(refused.status, 1);
+    await stack.ok('admin', 'apply', '-f', yaml);
+    const audited = await stack.json('admin', 'audit', 'list', '--action', 'break_glass');
+    assert.ok(audited.lines.some((line) => line.subject === 'POST /v1/environments'), JSON.stringify(audited));
+    assert.deepEqual(readdirSync(join(stack.data, 'admin')), [], 'the way in is gone with the command');
     browser = await launch();
   });
 

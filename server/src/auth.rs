@@ -8,6 +8,7 @@ use holdfast_model::{
 };
 use sha2::{Digest, Sha256};
 
+pub mod admin;
 mod client_file;
 mod identity;
 pub mod key;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod admin;
 mod apply;
 mod archive;
 mod arguments;
@@ -103,6 +104,7 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Result<Ending, Failu
         Command::Doctor => session::doctor(&session).await,
         Command::Completions(arguments) => completions::run(&session, &arguments),
         Command::Version => version::run(&session),
+        Command::Admin(command) => Box::pin(dispatch(command.arguments(&session)?, output)).await,
     }
 }
 

@@ -103,6 +103,11 @@ pub(crate) fn refusal(caller: &Caller, project: Option<&Name>, permission: Permi
     let place = project.map_or_else(|| "here".to_owned(), |project| format!("in {project}"));
     let role = permission.role();
     match &caller.access.only {
+        Some(_) if caller.subject == "host" && !permission.for_programs() => format!(
+            "people sign in with an identity provider here, so client.json may not do this (`{permission}`): somebody \
+             with the role `{role}` {place} does it in the dashboard, or, past the provider and audited as such, the \
+             owner of the data directory by `holdfast admin …`"
+        ),
         Some(_) if !permission.for_programs() => format!(
             "no key and no service account may do this (`{permission}`): somebody with the role `{role}` {place} has to \
              sign in and do it"

@@ -1,14 +1,15 @@
 //! The tree of commands and the options that all of them take.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    apply::ApplyArguments, audit::AuditCommand, catalogue::CatalogueCommand, checkpoint::CheckpointCommand,
-    completions::CompletionsArguments, environment::EnvironmentCommand, key::KeyCommand, logs::LogsArguments,
-    recover::RecoverArguments, session::ServeArguments, vault::VaultCommand,
+    admin::AdminArguments, apply::ApplyArguments, audit::AuditCommand, catalogue::CatalogueCommand,
+    checkpoint::CheckpointCommand, completions::CompletionsArguments, environment::EnvironmentCommand, key::KeyCommand,
+    logs::LogsArguments, recover::RecoverArguments, session::ServeArguments, vault::VaultCommand,
 };
+use crate::auth::admin::Door;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,6 +62,9 @@ pub struct Global {
     /// The server's settings [default: holdfast.toml in the data directory]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub config: Option<PathBuf>,
+    /// The way past the identity provider, while `holdfast admin` runs.
+    #[arg(skip)]
+    pub door: Option<Arc<Door>>,
 }
 
 /// The commands.
@@ -98,6 +102,8 @@ pub enum Command {
     Doctor,
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
+    /// Do something as the owner of the data directory, past the identity provider; audited as such
+    Admin(AdminArguments),
     /// Print the version
     Version,
 }

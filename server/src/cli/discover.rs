@@ -30,6 +30,11 @@ struct ClientFile {
 /// # Errors
 /// [`Failure::NoServer`] says what was looked for, and how to give it.
 pub fn server(global: &Global) -> Result<Server, Failure> {
+    if let Some(door) = &global.door {
+        // Opened in this machine's data directory: it is for that server alone.
+        let found = client_file(global)?;
+        return Ok(Server { url: found.url, token: door.token().clone() });
+    }
     let token = std::env::var("HOLDFAST_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
     let named = global.url.as_deref().filter(|url| !url.is_empty());
     match (named, token) {

@@ -20,6 +20,11 @@ impl<'a> Session<'a> {
         Self { global, output }
     }
 
+    /// The options that every command takes.
+    pub const fn global(&self) -> &Global {
+        &self.global
+    }
+
     /// The settings of this machine's server.
     ///
     /// # Errors

@@ -68,6 +68,7 @@ fn draw(page: &AuditPage) -> AnyView {
         {filters(&page.asked)}
         {body}
         {older}
+        <p class="note">"The same from a terminal:"</p>
         {copy::commands("holdfast audit verify".to_owned(), "the command that follows the log from end to end")}
     }
     .into_any()

@@ -75,7 +75,7 @@ fn row(page: &KeysPage, key: &KeyView) -> Vec<AnyView> {
         let of = |act: &str| format!("{act} {}", key.name);
         view! {
             <div class="acts">
-                <form method="post" action=at("rotate")><button class="quiet" aria-label=of("Turn over")>"Turn over"</button></form>
+                <form method="post" action=at("rotate")><button class="quiet" aria-label=of("Rotate")>"Rotate"</button></form>
                 <form method="post" action=at("revoke")><button class="quiet danger" aria-label=of("Revoke")>"Revoke"</button></form>
             </div>
         }
