@@ -73,6 +73,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    let arguments = match admin::unfolded(arguments) {
+        Ok(arguments) => arguments,
+        Err(failure) => return report(&Output::new(false), &failure),
+    };
     let output = Output::new(arguments.global.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -104,7 +108,8 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Result<Ending, Failu
         Command::Doctor => session::doctor(&session).await,
         Command::Completions(arguments) => completions::run(&session, &arguments),
         Command::Version => version::run(&session),
-        Command::Admin(command) => Box::pin(dispatch(command.arguments(&session)?, output)).await,
+        // Its command has taken its place.
+        Command::Admin(_) => Ok(Ending::Done),
     }
 }
 

@@ -6,8 +6,8 @@ use clap::{Args, Parser as _};
 
 use super::{
     arguments::{Arguments, Command},
+    discover,
     failure::Failure,
-    session::Session,
 };
 use crate::auth::admin::Door;
 
@@ -30,38 +30,37 @@ pub struct AdminArguments {
     command: Vec<OsString>,
 }
 
-impl AdminArguments {
-    /// The command itself, with a way in that lasts as long as it does.
-    ///
-    /// # Errors
-    /// When the command is none, or the data directory is not the caller's.
-    pub fn arguments(self, session: &Session<'_>) -> Result<Arguments, Failure> {
-        let whole = std::iter::once(OsString::from("holdfast")).chain(self.command);
-        let mut arguments = Arguments::try_parse_from(whole).map_err(|error| {
-            let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
-            Failure::Usage {
-                message: line.strip_prefix("error: ").unwrap_or(line).to_owned(),
-                mend: "see `holdfast --help` for the commands".into(),
-            }
-        })?;
-        if matches!(arguments.command, Command::Serve(_) | Command::Recover(_) | Command::Admin(_)) {
-            return Err(Failure::Usage {
-                message: "this command asks no server".into(),
-                mend: "run it without `admin`".into(),
-            });
+/// Any other command as it is; `admin` as the command that it names, with a way in that lasts as long as that does.
+///
+/// # Errors
+/// When that command is none, or the data directory is not the caller's.
+pub fn unfolded(arguments: Arguments) -> Result<Arguments, Failure> {
+    let Command::Admin(AdminArguments { command }) = arguments.command else { return Ok(arguments) };
+    let given = arguments.global;
+    let whole = std::iter::once(OsString::from("holdfast")).chain(command);
+    let mut inner = Arguments::try_parse_from(whole).map_err(|error| {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        Failure::Usage {
+            message: line.strip_prefix("error: ").unwrap_or(line).to_owned(),
+            mend: "see `holdfast --help` for the commands".into(),
         }
-        let given = session.global();
-        arguments.global.json |= given.json;
-        arguments.global.url = arguments.global.url.or_else(|| given.url.clone());
-        arguments.global.data_dir = arguments.global.data_dir.or_else(|| given.data_dir.clone());
-        arguments.global.config = arguments.global.config.or_else(|| given.config.clone());
-        let settings = session.settings()?;
-        let door = Door::open(&settings.data_dir).map_err(|error| Failure::NoServer {
-            message: format!("this is not the data directory's owner: {error}"),
-            mend: "run this on the server's host, as the user that the server runs as".into(),
-        })?;
-        arguments.global.door = Some(Arc::new(door));
-        Ok(arguments)
+    })?;
+    if matches!(inner.command, Command::Serve(_) | Command::Recover(_) | Command::Admin(_)) {
+        return Err(Failure::Usage {
+            message: "this command asks no server".into(),
+            mend: "run it without `admin`".into(),
+        });
     }
+    inner.global.json |= given.json;
+    inner.global.url = inner.global.url.or(given.url);
+    inner.global.data_dir = inner.global.data_dir.or(given.data_dir);
+    inner.global.config = inner.global.config.or(given.config);
+    let settings = discover::settings(&inner.global, &[])?;
+    let door = Door::open(&settings.data_dir).map_err(|error| Failure::NoServer {
+        message: format!("this is not the data directory's owner: {error}"),
+        mend: "run this on the server's host, as the user that the server runs as".into(),
+    })?;
+    inner.global.door = Some(Arc::new(door));
+    Ok(inner)
 }

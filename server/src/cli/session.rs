@@ -20,11 +20,6 @@ impl<'a> Session<'a> {
         Self { global, output }
     }
 
-    /// The options that every command takes.
-    pub const fn global(&self) -> &Global {
-        &self.global
-    }
-
     /// The settings of this machine's server.
     ///
     /// # Errors
