@@ -153,6 +153,50 @@ describe('signing in with an identity provider', () => {
     await context.close();
   });
 
+  test('roles are read again while a session lives; without any it ends', async () => {
+    const realm = await keycloak.api('GET', '');
+    await keycloak.api('PUT', '', { ...realm, accessTokenLifespan: 5 });
+    const { context, page } = await signIn('otto');
+    const press = async () => {
+      const headers = { origin: stack.url, 'sec-fetch-site': 'same-origin' };
+      const pressed = await page.request.post(`${stack.url}/ui/back-up`, { headers, form: { environment: 'staging' }, maxRedirects: 0 });
+      return pressed.status();
+    };
+    assert.notEqual(await press(), 403);
+    const { id } = await keycloak.person('otto');
+    const groups = await keycloak.api('GET', '/groups');
+    const group = (name) => `/users/${id}/groups/${groups.find((one) => one.name === name).id}`;
+    await keycloak.api('PUT', group('holdfast-viewers'));
+    await keycloak.api('DELETE', group('holdfast-operators'));
+    await until('an operator who became a viewer may no longer', async () => (await press()) === 403, { timeout: 20_000, every: 500 });
+    assert.ok(!(await ended(page)));
+    const from = Date.now();
+    // Many requests at the moment at which a new answer is due: one asks, none loses the session.
+    await until('it was renewed once more', async () => {
+      const all = await Promise.all(Array.from({ length: 8 }, () => page.request.get(`${stack.url}/`, { maxRedirects: 0 })));
+      assert.deepEqual(all.map((one) => one.status()), Array(8).fill(200));
+      return Date.now() - from > 7_000;
+    }, { timeout: 20_000, every: 200 });
+    await keycloak.api('DELETE', group('holdfast-viewers'));
+    await until('whoever has no role is out', () => ended(page), { timeout: 20_000, every: 500 });
+    await keycloak.api('PUT', group('holdfast-operators'));
+    await keycloak.api('PUT', '', { ...realm, accessTokenLifespan: 300 });
+    await context.close();
+  });
+
+  test('a client without the scope basic is told so by name', async () => {
+    const [{ id }] = await keycloak.api('GET', '/clients?clientId=holdfast');
+    const scopes = await keycloak.api('GET', '/client-scopes');
+    const basic = `/clients/${id}/default-client-scopes/${scopes.find(({ name }) => name === 'basic').id}`;
+    await keycloak.api('DELETE', basic);
+    const { context, page } = await atKeycloak();
+    await give(page, 'ada');
+    await page.getByRole('heading', { name: 'You are not signed in' }).waitFor();
+    assert.match(await page.locator('main').innerText(), /client scope basic/);
+    await keycloak.api('PUT', basic);
+    await context.close();
+  });
+
   test('whoever has no group sees a page that says so, and no more', async () => {
     const { context, page } = await atKeycloak();
     await give(page, 'nora');

@@ -49,6 +49,25 @@ async fn signing_out_ends_the_session_for_good() {
 }
 
 #[tokio::test]
+async fn a_session_ends_unused_after_half_a_day_and_in_any_case_after_a_week() {
+    let server = Server::start().await;
+    let catalogue = rusqlite::Connection::open(server.data().join("catalogue.db")).unwrap();
+    let hour = 3_600_000_000_i64;
+    for (column, hours) in [("seen_at", 13), ("signed_in_at", 7 * 24 + 1)] {
+        let cookie = server.sign_in().await;
+        let signed_in = || server.ask("GET", "/").header(header::COOKIE, &cookie).send();
+        assert_eq!(signed_in().await.unwrap().status(), 200);
+        let person: String = catalogue.query_row("select person from session", [], |row| row.get(0)).unwrap();
+        assert!(person.starts_with("hf1."), "wrapped by the server key: {person}");
+        catalogue.execute(&format!("update session set {column} = {column} - {}", hours * hour), []).unwrap();
+        assert_eq!(signed_in().await.unwrap().status(), 303, "{column}");
+        let left: i64 = catalogue.query_row("select count(*) from session", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0);
+    }
+    server.launched.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn signing_in_changes_the_sessions_id() {
     let server = Server::start().await;
     let before = server.sign_in().await;

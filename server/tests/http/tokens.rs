@@ -1,6 +1,6 @@
 //! Tokens of other people's making at the door of the REST API: the good one is taken, every other one is refused.
 
-use holdfast::store::OpenSession;
+use holdfast::store::{AuditFilter, OpenSession};
 use jsonwebtoken::Header;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -214,6 +214,9 @@ async fn with_a_provider_a_link_opens_nothing_unless_the_glass_is_there_to_be_br
     let home = server.ask("GET", "/").header("cookie", &cookie).send().await.unwrap();
     assert_eq!(home.status(), 200);
     assert!(LOG.text().contains("BREAK GLASS"));
+    let filter = AuditFilter { action: Some("break_glass".into()), limit: 10, ..AuditFilter::default() };
+    let lines = server.launched.actions().store().audit_lines(&filter).await.unwrap().lines;
+    assert_eq!(lines.len(), 1, "{lines:?}");
     server.launched.stop().await.unwrap();
 }
 

@@ -31,6 +31,8 @@ const VALID: Duration = Duration::minutes(10);
 const SKEW: i64 = 10;
 /// Roles are read again at least so often, in seconds.
 const EVERY: i64 = 300;
+/// And not more often, however short the provider's access tokens live.
+const LEAST: i64 = 5;
 
 /// The kinds of signature that an ID token may have; the list is ours, not the provider's.
 const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
@@ -123,6 +125,12 @@ pub enum SignInError {
     /// The provider lacks what signing people in needs.
     #[error("the identity provider cannot sign people in: {0}")]
     Unable(String),
+    /// Nobody can be told from anybody.
+    #[error(
+        "the ID token has no claim `sub`, so it says nothing of who it is; with Keycloak, give the client the client scope \
+         `basic`"
+    )]
+    NoSubject,
     /// The sign-in must be new, and the provider does not say when it was.
     #[error(
         "the ID token has no claim `auth_time`, so nobody can tell whether the sign-in is new; with Keycloak, give the \
@@ -452,15 +460,25 @@ fn refused(error: TokenRequestError) -> SignInError {
             SignInError::NoAnswer(plain(&error))
         }
         RequestTokenError::Request(error) => SignInError::NoAnswer(shown(&error.to_string())),
-        // The body may hold tokens: where it cannot be read, not why.
-        RequestTokenError::Parse(error, _) => SignInError::NoAnswer(format!("unreadable at `{}`", error.path())),
+        RequestTokenError::Parse(error, body) => unreadable(&error.path().to_string(), &body),
         RequestTokenError::Other(why) => SignInError::NoAnswer(shown(&why)),
+    }
+}
+
+/// The body may hold tokens, so it is told where it cannot be read, and not what stands there.
+fn unreadable(place: &str, body: &[u8]) -> SignInError {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return SignInError::NoAnswer("what it answers is no JSON".into());
+    };
+    match body["id_token"].as_str().and_then(token::unverified) {
+        Some(claims) if !claims.contains_key("sub") => SignInError::NoSubject,
+        _ => SignInError::Answer(format!("its tokens cannot be read at `{place}`")),
     }
 }
 
 fn due(now: i64, tokens: &CoreTokenResponse) -> i64 {
     let length = tokens.expires_in().and_then(|length| i64::try_from(length.as_secs()).ok()).unwrap_or(EVERY);
-    now + length.clamp(15, EVERY)
+    now + length.clamp(LEAST, EVERY)
 }
 
 fn text(claims: &Claims, name: &str) -> String {
