@@ -194,7 +194,7 @@ describe('signing in with an identity provider', () => {
     await page.locator('#password').fill(password('ada'));
     await page.locator('[name=login]').click();
     await page.getByRole('heading', { name: 'You are not signed in' }).waitFor();
-    assert.match(await page.locator('main').innerText(), /client scope basic/);
+    assert.match(await page.locator('main').innerText(), /client scope `basic`/);
     await keycloak.api('PUT', basic);
     await context.close();
   });
