@@ -5,6 +5,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -23,6 +24,9 @@ pub use places::{DataDirLock, PlaceError};
 
 const GATE_WAIT: Duration = Duration::from_secs(30 * 60);
 const LONGEST_GATE_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Requests a second that one caller may send for long when nobody says: a page is a handful of them.
+const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
 /// Everything that an operator can set. `Debug` shows no password.
 #[derive(Debug, Clone)]
@@ -43,6 +47,8 @@ pub struct Settings {
     pub allow_paths: Vec<PathBuf>,
     /// Commands that such a definition may name: whole argument lists, where a last `*` stands for any more arguments.
     pub allow_commands: Vec<Vec<String>>,
+    /// Requests that one caller may send for long; twenty times as many at once.
+    pub requests_per_second: NonZeroU32,
     /// Networks of the proxies before this server, whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Bytes that one writer into a vault may hold in memory.
@@ -167,6 +173,11 @@ impl Settings {
             scratch_dir: absolute(
                 path("HOLDFAST_SCRATCH_DIR", file.scratch_dir).unwrap_or_else(|| default_scratch_dir(&data_dir)),
             )?,
+            requests_per_second: parse(
+                "HOLDFAST_REQUESTS_PER_SECOND",
+                text("HOLDFAST_REQUESTS_PER_SECOND", file.requests_per_second.map(|many| many.to_string())),
+            )?
+            .unwrap_or(REQUESTS_PER_SECOND),
             trusted_proxies: match variable("HOLDFAST_TRUSTED_PROXIES") {
                 Some(list) => list.split(',').map(network).collect::<Result<_, _>>()?,
                 None => file.trusted_proxies.iter().flatten().map(|text| network(text)).collect::<Result<_, _>>()?,

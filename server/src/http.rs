@@ -41,6 +41,7 @@ mod host;
 mod import;
 mod keys;
 mod log;
+mod pace;
 mod peer;
 pub mod problem;
 pub mod routes;
@@ -68,6 +69,7 @@ struct Parts {
     base: Url,
     leptos: LeptosOptions,
     cancel: CancellationToken,
+    pace: pace::Pace,
 }
 
 impl Web {
@@ -80,7 +82,8 @@ impl Web {
         leptos: LeptosOptions,
         cancel: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Parts { actions, identity, base, leptos, cancel }))
+        let pace = pace::Pace::new(actions.settings().requests_per_second);
+        Self(Arc::new(Parts { actions, identity, base, leptos, cancel, pace }))
     }
 
     /// The actions as the server itself may ask for them. What somebody else asks for goes by the [`Actions`] that a
@@ -110,6 +113,7 @@ impl Web {
 pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::ConfigError> {
     let settings = web.unbound().settings().clone();
     let (programs, people) = table.into_routers(&web);
+    let secure = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
     let mut csrf = CsrfLayer::new();
     if let Some(url) = &settings.public_url {
         csrf = csrf.add_trusted_origin(url.origin().ascii_serialization())?;
@@ -127,7 +131,7 @@ pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::Config
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(host::Hosts::new(settings.public_url.as_ref()), host::check))
         .layer(from_fn(problem::everywhere))
-        .layer(from_fn(headers::security))
+        .layer(from_fn_with_state(secure, headers::security))
         .layer(from_fn_with_state(settings.trusted_proxies.into(), peer::note))
         .layer(from_fn(log::requests)))
 }

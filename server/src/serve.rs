@@ -29,10 +29,11 @@ const GRACE: Duration = Duration::from_secs(20);
 /// Why the service cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Without an identity provider nobody but this machine may reach it.
+    /// Without an identity provider and https nobody but this machine may reach it.
     #[error(
-        "refusing to listen on {0}: without an identity provider Holdfast signs people in by one-time links and listens \
-         on loopback only; set HOLDFAST_LISTEN to 127.0.0.1:{port}, and put a proxy or an SSH tunnel before it",
+        "refusing to listen on {0}: beyond this machine Holdfast listens only where people sign in with an identity \
+         provider ([[identity]] in holdfast.toml) and come by https (HOLDFAST_PUBLIC_URL); set HOLDFAST_LISTEN to \
+         127.0.0.1:{port}, and put a proxy or an SSH tunnel before it",
         port = .0.port()
     )]
     NotLoopback(SocketAddr),
@@ -86,10 +87,8 @@ pub struct Launched {
 /// # Errors
 /// [`ServeError`] says what to do.
 pub async fn serve(settings: Settings, ready: impl FnOnce(&Launched, Option<&SignInLink>)) -> Result<(), ServeError> {
-    if !settings.listen.ip().is_loopback() {
-        return Err(ServeError::NotLoopback(settings.listen));
-    }
     let address = settings.listen;
+    refuse_open_door(&settings, address)?;
     let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
     let launched = launch_with_listener(settings, listener).await?;
     // Where people sign in with a provider nobody needs one at every start.
@@ -106,9 +105,7 @@ pub async fn serve(settings: Settings, ready: impl FnOnce(&Launched, Option<&Sig
 /// As [`serve`].
 pub async fn launch_with_listener(settings: Settings, listener: TcpListener) -> Result<Launched, ServeError> {
     let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        return Err(ServeError::NotLoopback(address));
-    }
+    refuse_open_door(&settings, address)?;
     let lock = settings.take_places()?;
     let key = ServerKey::load_or_create(&settings.key_file)?;
     let store = Store::open(settings.catalogue_url().expose()).await?;
@@ -134,6 +131,13 @@ pub async fn launch_with_listener(settings: Settings, listener: TcpListener) -> 
     tokio::spawn(async move { identity.warm().await });
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
     Ok(Launched { address, url, cancel, served, workers, actions, routes, _lock: lock })
+}
+
+/// Beyond this machine only those may knock who prove who they are, and whose secrets nobody can read on the way.
+fn refuse_open_door(settings: &Settings, address: SocketAddr) -> Result<(), ServeError> {
+    let secure = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+    let proven = !settings.identity.providers.is_empty();
+    if address.ip().is_loopback() || (secure && proven) { Ok(()) } else { Err(ServeError::NotLoopback(address)) }
 }
 
 impl Launched {

@@ -1,5 +1,6 @@
 //! One checkpoint: what it is, whether it can be trusted, and how it is had back.
 
+use holdfast_model::access::Permission;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
@@ -16,6 +17,7 @@ use crate::{
         run_panel,
         word::{self, Tone},
     },
+    may::if_may,
     sentence, text,
 };
 
@@ -50,10 +52,10 @@ fn draw(data: &CheckpointData) -> AnyView {
         {evidence::drill(page)}
         {content::not_captured(c)}
         {content::variables(page)}
-        {leave::export(page)}
+        {if_may(&place.project, Permission::Read, || leave::export(page))}
         {leave::commands_without_holdfast(page)}
         {past}
-        {section("delete", "Delete", None, delete(page))}
+        {if_may(&place.project, Permission::Delete, || section("delete", "Delete", None, delete(page)))}
     };
     view! {
         {crumbs(vec![
@@ -73,7 +75,7 @@ fn draw(data: &CheckpointData) -> AnyView {
 
 /// Restore, drill, verify.
 fn buttons(page: &CheckpointPage) -> AnyView {
-    let id = page.checkpoint.id.to_string();
+    let (id, project) = (page.checkpoint.id.to_string(), &page.checkpoint.environment.project);
     let ask = |name: &'static str| {
         let id = id.clone();
         view! { <input type="hidden" name="id" value=id /> <button>{name}</button> }.into_any()
@@ -81,12 +83,16 @@ fn buttons(page: &CheckpointPage) -> AnyView {
     let again = if page.checkpoint.drill.is_some() { "Drill again" } else { "Drill" };
     view! {
         <div class="buttons">
-            <a class="button primary" href=format!("/checkpoints/{id}/restore")>{icon(Icon::Back)} "Restore"</a>
-            {compare_now(&page.checkpoint.id, "What changed since")}
+            {if_may(project, Permission::Restore, || {
+                let href = format!("/checkpoints/{id}/restore");
+                view! { <a class="button primary" href=href>{icon(Icon::Back)} "Restore"</a> }.into_any()
+            })}
+            {if_may(project, Permission::Create, || compare_now(&page.checkpoint.id, "What changed since"))}
             <a class="button" href=format!("/compare?second={id}")>"Compare"</a>
-            <a class="button" href="#export">"Export"</a>
-            {form::<Drill, _>(Live::Run, ask(again))}
-            {form::<Verify, _>(Live::Run, ask("Verify"))}
+            {if_may(project, Permission::Read, || view! { <a class="button" href="#export">"Export"</a> }.into_any())}
+            {if_may(project, Permission::Drill, || {
+                view! { {form::<Drill, _>(Live::Run, ask(again))} {form::<Verify, _>(Live::Run, ask("Verify"))} }.into_any()
+            })}
         </div>
     }
     .into_any()

@@ -1,6 +1,7 @@
 //! What changed between two checkpoints: configuration, files, git, schema and rows, each with the way to look closer.
 
 use holdfast_model::{
+    access::Permission,
     diff::{Changes, ComponentDiff, Diff, Presence, Side},
     id::CheckpointId,
     size,
@@ -20,6 +21,7 @@ use crate::{
         run_panel,
         word::Tone,
     },
+    may::if_may,
     text,
 };
 
@@ -105,10 +107,11 @@ fn draw(page: &ComparePage) -> AnyView {
         <div class="lead">
             {heading("Compare".to_owned(), said.tone, said.text, said.reason)}
             <div class="buttons">
-                <a class="button primary" href=format!("/checkpoints/{}/restore", diff.first.checkpoint)>
-                    {icon(Icon::Back)} "Restore from the first"
-                </a>
-                {compare_now(&diff.first.checkpoint, "First with now")}
+                {if_may(&place.project, Permission::Restore, || {
+                    let href = format!("/checkpoints/{}/restore", diff.first.checkpoint);
+                    view! { <a class="button primary" href=href>{icon(Icon::Back)} "Restore from the first"</a> }.into_any()
+                })}
+                {if_may(&place.project, Permission::Create, || compare_now(&diff.first.checkpoint, "First with now"))}
             </div>
         </div>
         <dl class="tiles two">{side("First", *now, &diff.first)} {side("Second", *now, &diff.second)}</dl>

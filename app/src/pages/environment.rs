@@ -1,6 +1,7 @@
 //! One environment: can it be put back, and *Back up now*.
 
 use holdfast_model::{
+    access::Permission,
     size,
     view::{ComponentView, EnvironmentView},
 };
@@ -24,6 +25,7 @@ use crate::{
         run_panel,
         word::{self, Tone},
     },
+    may::{if_may, may},
     sentence, text,
 };
 
@@ -103,7 +105,8 @@ fn draw(data: &EnvironmentData) -> AnyView {
         {section("checkpoints", "Checkpoints", Some(note), list)}
         {section("components", "Components", None, components(&environment.components))}
         {past}
-        {(!environment.to_confirm).then(|| section("import", "Import a checkpoint", None, import(environment)))}
+        {(!environment.to_confirm && may(&environment.project, Permission::Import))
+            .then(|| section("import", "Import a checkpoint", None, import(environment)))}
         {section("about", "About this environment", None, about(environment))}
     };
     view! {
@@ -152,7 +155,9 @@ fn button(environment: &EnvironmentView) -> AnyView {
             </div>
         </details>
     };
-    view! { <div class="backup">{form::<BackUp, _>(Live::Run, fields.into_any())}</div> }.into_any()
+    if_may(&environment.project, Permission::Create, || {
+        view! { <div class="backup">{form::<BackUp, _>(Live::Run, fields.into_any())}</div> }.into_any()
+    })
 }
 
 /// The form that takes an exported archive back. It is sent by the browser itself, however large it is.

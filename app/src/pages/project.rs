@@ -1,6 +1,6 @@
 //! One project: its environments, its storage, its vaults, its recovery kit.
 
-use holdfast_model::{size, state::VaultRole, view::VaultView};
+use holdfast_model::{access::Permission, size, state::VaultRole, view::VaultView};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
@@ -15,6 +15,7 @@ use crate::{
         loaded::loaded,
         word::{self, Tone},
     },
+    may::may,
     text,
 };
 
@@ -128,6 +129,8 @@ fn kit(page: &ProjectPage) -> AnyView {
     let same = name.clone();
     let state = if page.project.recovery_kit_confirmed {
         word::word((Tone::Good, Icon::Check, "stored in a safe place"))
+    } else if !may(&page.project.name, Permission::RecoveryKit) {
+        word::word((Tone::Warn, Icon::Alert, "not confirmed by anybody"))
     } else {
         let fields = view! {
             <input type="hidden" name="project" value=same />

@@ -1,6 +1,9 @@
 //! `holdfast.toml` as it is written.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -16,6 +19,7 @@ pub(super) struct File {
     pub(super) database_url: Option<String>,
     pub(super) key_file: Option<PathBuf>,
     pub(super) scratch_dir: Option<PathBuf>,
+    pub(super) requests_per_second: Option<NonZeroU32>,
     pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) allow_paths: Option<Vec<PathBuf>>,
     pub(super) allow_commands: Option<Vec<Vec<String>>>,

@@ -93,11 +93,13 @@ pub(super) async fn not_found(State(web): State<Web>, request: Request) -> Respo
 
 /// The one place where leptos is given its context, for pages and server functions alike.
 fn context(web: &Web, caller: Caller) -> impl Fn() + Clone + Send + Sync + 'static {
+    let access = caller.access.clone();
     let backend: Arc<dyn Backend> = Arc::new(CallerBackend(web.unbound().by(caller)));
     // The form that signs out leads to the provider.
     let origins = web.identity().form_origins();
     move || {
         provide_context(Arc::clone(&backend));
+        provide_context(access.clone());
         provide_context(site::assets());
         if let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>())
             && let Ok(policy) = HeaderValue::from_str(&content_policy(Some(&nonce), &origins))

@@ -9,7 +9,7 @@ use axum::{
 use holdfast_model::access::{Access, Role};
 use tower_sessions::Session;
 
-use super::{ApiError, Rule, Web, peer::Peer, problem, routes};
+use super::{ApiError, Rule, Web, pace::Counted, peer::Peer, problem, routes};
 use crate::{
     actions::{ActionError, Actions, comes_from, refusal},
     auth::{Caller, CallerKind, SessionError, admin, key, owner, token_hash},
@@ -32,8 +32,14 @@ pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, mut request: R
     };
     let caller = match caller {
         Ok(caller) => caller,
-        Err(error) => return error.into_response(),
+        Err(error) => {
+            let stranger = Counted::Stranger(request.extensions().get().map(|Peer(address)| *address));
+            return web.0.pace.refusal(&stranger).unwrap_or_else(|| error.into_response());
+        }
     };
+    if let Some(slower) = web.0.pace.refusal(&Counted::Caller(caller.subject.clone())) {
+        return slower;
+    }
     let who = caller.name.clone();
     let response = match refused(&caller, rule) {
         Some(why) => ApiError::from(ActionError::Forbidden(why)).into_response(),

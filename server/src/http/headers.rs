@@ -1,7 +1,7 @@
 //! Headers that every answer carries, and the policy for pages.
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::Response,
@@ -19,10 +19,13 @@ pub fn content_policy(nonce: Option<&str>, forms: &[String]) -> String {
     )
 }
 
-/// Adds what is missing: an answer that sets its own policy or caching keeps it.
-pub async fn security(request: Request, next: Next) -> Response {
+/// Adds what is missing: an answer that sets its own policy or caching keeps it. `secure`: people come by https.
+pub async fn security(State(secure): State<bool>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    if secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),

@@ -4,6 +4,8 @@ use holdfast::serve::{ServeError, launch_with_listener, serve};
 use reqwest::header;
 use tokio::net::TcpListener;
 
+use holdfast_model::access::Permission;
+
 use crate::harness::{Server, settings};
 
 #[tokio::test]
@@ -55,4 +57,41 @@ async fn the_credential_survives_a_restart_and_the_port_is_written_down_anew() {
     let answer = reqwest::Client::new().get(format!("http://127.0.0.1:{port}/v1/projects")).bearer_auth(&token);
     assert_eq!(answer.send().await.unwrap().status(), 200);
     launched.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_in_haste_is_told_to_wait_and_slows_nobody_else_down() {
+    let server = Server::with("workers = 0\nrequests_per_second = 1\n").await;
+    let (hasty, calm) = (server.key(&[], &[Permission::View]).await, server.key(&[], &[Permission::View]).await);
+    let ask = async |token: &str| server.ask("GET", "/v1/projects").bearer_auth(token).send().await.unwrap();
+    let mut slowed = 0;
+    for _ in 0..40 {
+        let answer = ask(&hasty).await;
+        if answer.status() == 429 {
+            slowed += 1;
+            assert!(answer.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+        } else {
+            assert_eq!(answer.status(), 200);
+        }
+    }
+    assert!(slowed > 0, "forty at once are more than twenty");
+    assert_eq!(ask(&calm).await.status(), 200);
+    let mut refused = Vec::new();
+    for _ in 0..40 {
+        refused.push(ask("hfk_guess").await.status());
+    }
+    assert!(refused.contains(&reqwest::StatusCode::TOO_MANY_REQUESTS), "guesses are counted too");
+    assert_eq!(ask(&calm).await.status(), 200);
+    server.launched.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_came_by_https_comes_by_https_again() {
+    for (config, expected) in [("workers = 0\n", None), ("workers = 0\npublic_url = \"https://h.example\"\n", Some(()))]
+    {
+        let server = Server::with(config).await;
+        let answer = server.ask("GET", "/healthz").send().await.unwrap();
+        assert_eq!(answer.headers().get("strict-transport-security").map(|_| ()), expected);
+        server.launched.stop().await.unwrap();
+    }
 }

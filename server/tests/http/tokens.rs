@@ -1,6 +1,9 @@
 //! Tokens of other people's making at the door of the REST API: the good one is taken, every other one is refused.
 
-use holdfast::store::{AuditFilter, OpenSession};
+use holdfast::{
+    auth::admin::Door,
+    store::{AuditFilter, OpenSession},
+};
 use jsonwebtoken::Header;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -202,7 +205,15 @@ async fn with_a_provider_a_link_opens_nothing_unless_the_glass_is_there_to_be_br
     let issuer = Issuer::start().await;
     let server = Server::with(&config(&issuer)).await;
     let (status, said) = server.json(server.host("POST", "/v1/sign-in-links")).await;
-    assert_eq!(status, 409, "{said}");
+    assert_eq!(status, 403, "{said}");
+    let door = Door::open(&server.data()).unwrap();
+    let as_owner = || server.ask("POST", "/v1/sign-in-links").bearer_auth(door.token().expose());
+    let (status, said) = server.json(as_owner()).await;
+    assert_eq!(status, 409, "the owner of the data directory is told what to set: {said}");
+    let asked = as_owner().build().unwrap();
+    drop(door);
+    let after = reqwest::Client::new().execute(asked).await.unwrap();
+    assert_eq!(after.status(), 401, "the way in ends with its command");
     let link = server.launched.sign_in_link().await.unwrap();
     let token = link.url.split_once("token=").unwrap().1.to_owned();
     let used = server.ask("POST", "/sign-in").form(&[("token", &token)]).send().await.unwrap();
