@@ -100,6 +100,10 @@ describe('signing in with an identity provider', () => {
   test('a viewer looks and does nothing', async () => {
     const { context, page } = await signIn('vera');
     await open(page, environment());
+    await page.getByRole('heading', { name: 'staging' }).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Back up now' }).count(), 0, 'what she may not do is not offered');
+    const settings = await page.request.get(`${stack.url}/settings/keys`, { maxRedirects: 0 });
+    assert.equal(settings.status(), 403);
     const headers = { origin: stack.url, 'sec-fetch-site': 'same-origin' };
     const pressed = await page.request.post(`${stack.url}/ui/back-up`, { headers, form: { environment: 'staging' }, maxRedirects: 0 });
     assert.equal(pressed.status(), 403);

@@ -1,6 +1,9 @@
 //! What stands around every page: the way to its parts, the running work, the person.
 
-use holdfast_model::view::RunView;
+use holdfast_model::{
+    access::{Access, Permission},
+    view::RunView,
+};
 use leptos::prelude::*;
 use leptos_router::{components::Outlet, hooks::use_location};
 
@@ -18,6 +21,7 @@ pub fn Frame() -> impl IntoView {
 /// The frame around a page; `pill` is the running work.
 pub fn around(pill: AnyView, page: AnyView) -> AnyView {
     let path = use_location().pathname.get_untracked();
+    let decides = use_context::<Access>().is_some_and(|access| access.may_somewhere(Permission::Keys));
     let link = |href: &'static str, name: &'static str, shape: Icon, below: &[&str]| {
         let inside = path == href || below.iter().any(|b| path.starts_with(b));
         let here = inside.then_some(if path == href { "page" } else { "true" });
@@ -32,7 +36,7 @@ pub fn around(pill: AnyView, page: AnyView) -> AnyView {
                     {link("/", "Overview", Icon::Tiles, &[])}
                     {link("/projects", "Projects", Icon::Layers, &["/projects/", "/checkpoints/"])}
                     {link("/activity", "Activity", Icon::Pulse, &["/runs/"])}
-                    {link("/settings/keys", "Settings", Icon::Sliders, &["/settings/"])}
+                    {decides.then(|| link("/settings/keys", "Settings", Icon::Sliders, &["/settings/"]))}
                 </ul>
             </nav>
             <header class="top">

@@ -21,6 +21,7 @@ use crate::{
     tools::Tools,
 };
 
+mod address;
 mod application;
 mod check;
 mod choice;

@@ -9,7 +9,7 @@ use axum::{
 use holdfast_model::access::{Access, Role};
 use tower_sessions::Session;
 
-use super::{ApiError, Rule, Web, pace::Counted, peer::Peer, problem, routes};
+use super::{ApiError, Rule, Web, card, pace::Counted, peer::Peer, problem, routes};
 use crate::{
     actions::{ActionError, Actions, comes_from, refusal},
     auth::{Caller, CallerKind, SessionError, admin, key, owner, token_hash},
@@ -42,6 +42,9 @@ pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, mut request: R
     }
     let who = caller.name.clone();
     let response = match refused(&caller, rule) {
+        Some(why) if wants_page(&request) => {
+            card::refusal(ActionError::Forbidden(why).into(), "Not allowed", "/".to_owned())
+        }
         Some(why) => ApiError::from(ActionError::Forbidden(why)).into_response(),
         None => {
             request.extensions_mut().insert(caller);
@@ -79,15 +82,19 @@ pub(super) async fn person(web: &Web, session: Option<Session>) -> Result<Option
     }
 }
 
+/// Whether somebody opens a page of the dashboard.
+fn wants_page(request: &Request) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let path = request.uri().path();
+    request.method() == Method::GET
+        && accept.is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"))
+        && !path.starts_with("/ui/")
+        && !routes::for_programs(path)
+}
+
 /// A page sends the browser to the sign-in page and back; everything else is told.
 fn signed_out(request: &Request) -> Response {
-    let wants_page = request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"));
-    let path = request.uri().path();
-    if request.method() == Method::GET && wants_page && !path.starts_with("/ui/") {
+    if wants_page(request) {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("next", request.uri().path_and_query().map_or("/", |whole| whole.as_str()));
         return Redirect::to(&format!("/sign-in?{}", query.finish())).into_response();

@@ -1,5 +1,12 @@
 //! The catalogue through its public surface. Every test here runs on SQLite and on a real PostgreSQL server.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
+    missing_docs
+)]
 
 #[path = "../support/catalogue.rs"]
 mod catalogue;

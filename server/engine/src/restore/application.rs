@@ -15,6 +15,7 @@ use holdfast_model::{
 };
 use holdfast_vault::Cancel;
 
+use super::address;
 use crate::{
     context::Context,
     failure::{Failure, blocking},
@@ -90,6 +91,8 @@ pub(super) async fn look(definition: &Definition, scratch: &Path, ctx: &Context)
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
         .no_proxy()
+        .redirect(address::redirects())
+        .dns_resolver(std::sync::Arc::new(address::Guarded))
         .build()
         .map_err(|error| Failure::Said(format!("the health checks cannot be made: {error}")))?;
     let plan = &definition.restore;
@@ -130,8 +133,10 @@ async fn until<F: Future<Output = Result<(), String>>>(
     }
 }
 
-async fn call(client: &reqwest::Client, address: &str) -> Result<(), String> {
-    let answer = client.get(address).send().await.map_err(|error| error.without_url().to_string())?;
+async fn call(client: &reqwest::Client, text: &str) -> Result<(), String> {
+    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    address::literal(&url).map_err(|refused| refused.to_string())?;
+    let answer = client.get(url).send().await.map_err(|error| error.without_url().to_string())?;
     if answer.status().is_success() { Ok(()) } else { Err(format!("it answered {}", answer.status())) }
 }
 
