@@ -1,5 +1,6 @@
 // A key of a pipeline: it takes checkpoints of its project, and whatever else somebody who holds it tries is refused.
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 
 import { axe, launch, open, signedIn } from './lib/browser.mjs';
@@ -171,6 +172,14 @@ describe('keys', () => {
       const { status, stderr } = await stack.cli('key', 'create', ...asked);
       assert.ok(status === 1 || status === 2, `${asked}: ${status}`);
       assert.match(stderr, /error: /);
+    }
+  });
+
+  test('no token stands in the log or in the catalogue', () => {
+    const kept = readdirSync(stack.data).filter((name) => name.startsWith('catalogue.db'));
+    assert.ok(kept.length > 0 && stack.logText().includes('/v1/keys'));
+    for (const text of [stack.logText(), ...kept.map((name) => readFileSync(`${stack.data}/${name}`, 'latin1'))]) {
+      assert.ok(!text.includes(key.token) && !text.includes(key.token.split('_')[2]), 'the secret part');
     }
   });
 
