@@ -17,7 +17,7 @@ use crate::{
         run_panel,
         word::{self, Tone},
     },
-    may::if_may,
+    may::{if_may, may},
     sentence, text,
 };
 
@@ -125,7 +125,8 @@ fn states(page: &CheckpointPage) -> AnyView {
         Some(_) if c.locked_until.is_some() => {
             view! { "Its bucket keeps it until " {c.locked_until.map(moment)} }.into_any()
         }
-        Some(_) => plain("Cannot be deleted, see below"),
+        Some(_) if may(&c.environment.project, Permission::Delete) => plain("Cannot be deleted, see below"),
+        Some(_) => plain("Cannot be deleted now"),
         None => plain("Can be deleted"),
     };
     view! {
