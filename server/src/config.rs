@@ -45,6 +45,8 @@ pub struct Settings {
     pub scratch_dir: PathBuf,
     /// Folders under which a definition that does not come from the host's own credential may name paths.
     pub allow_paths: Vec<PathBuf>,
+    /// Private networks in which a bucket may be that does not come from the host's own credential.
+    pub allow_networks: Vec<IpNet>,
     /// Commands that such a definition may name: whole argument lists, where a last `*` stands for any more arguments.
     pub allow_commands: Vec<Vec<String>>,
     /// Requests that one caller may send for long; twenty times as many at once.
@@ -178,10 +180,16 @@ impl Settings {
                 text("HOLDFAST_REQUESTS_PER_SECOND", file.requests_per_second.map(|many| many.to_string())),
             )?
             .unwrap_or(REQUESTS_PER_SECOND),
-            trusted_proxies: match variable("HOLDFAST_TRUSTED_PROXIES") {
-                Some(list) => list.split(',').map(network).collect::<Result<_, _>>()?,
-                None => file.trusted_proxies.iter().flatten().map(|text| network(text)).collect::<Result<_, _>>()?,
-            },
+            trusted_proxies: networks(
+                "trusted_proxies",
+                variable("HOLDFAST_TRUSTED_PROXIES"),
+                file.trusted_proxies.as_deref(),
+            )?,
+            allow_networks: networks(
+                "allow_networks",
+                variable("HOLDFAST_ALLOW_NETWORKS"),
+                file.allow_networks.as_deref(),
+            )?,
             allow_paths,
             allow_commands: file.allow_commands.unwrap_or_default(),
             vault_memory: mebibytes.saturating_mul(1 << 20),
@@ -253,13 +261,18 @@ where
     .transpose()
 }
 
-fn network(text: &str) -> Result<IpNet, ConfigError> {
-    let text = text.trim();
-    text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address))).map_err(|_| {
-        ConfigError::Refused(format!(
-            "trusted_proxies: `{text}` is neither a network such as 10.0.0.0/8 nor an address"
-        ))
-    })
+/// Of a variable, separated by commas, or else of the file.
+fn networks(key: &str, variable: Option<String>, file: Option<&[String]>) -> Result<Vec<IpNet>, ConfigError> {
+    let network = |text: &str| {
+        let text = text.trim();
+        text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address))).map_err(|_| {
+            ConfigError::Refused(format!("{key}: `{text}` is neither a network such as 10.0.0.0/8 nor an address"))
+        })
+    };
+    match variable {
+        Some(list) => list.split(',').map(network).collect(),
+        None => file.unwrap_or_default().iter().map(|text| network(text)).collect(),
+    }
 }
 
 fn check_public_url(url: &Url) -> Result<(), ConfigError> {

@@ -220,7 +220,8 @@ pub(crate) fn vault_options(settings: &Settings) -> VaultOptions {
 }
 
 pub(crate) fn desk(settings: &Settings, store: &Store, key: &ServerKey, tools: &Arc<Tools>) -> Desk {
-    let vaults = Vaults::new(store.clone(), key.clone(), &settings.data_dir, vault_options(settings));
+    let vaults = Vaults::new(store.clone(), key.clone(), &settings.data_dir, vault_options(settings))
+        .with_networks(&settings.allow_networks);
     let desk = DeskSettings {
         workers: settings.workers,
         data_dir: settings.data_dir.clone(),

@@ -8,6 +8,7 @@ use std::{
 
 use holdfast_model::{id::VaultId, name::Name, request::ObjectLock, view::Trial};
 use holdfast_vault::{Error as VaultError, Password, Undeleted, Vault, VaultOptions};
+use ipnet::IpNet;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -86,6 +87,8 @@ pub struct Vaults {
     /// `<data_dir>/vaults`.
     folder: PathBuf,
     options: VaultOptions,
+    /// Private networks in which a bucket may be that was not named by whoever owns the host.
+    networks: Arc<[IpNet]>,
     /// Held while one is opened, so that two first checkpoints do not make it twice.
     open: Arc<Mutex<HashMap<VaultId, OpenVault>>>,
 }
@@ -99,7 +102,20 @@ impl Vaults {
     /// Vaults under `<data_dir>/vaults/<project>`, each opened with these bounds.
     #[must_use]
     pub fn new(store: Store, key: ServerKey, data_dir: impl AsRef<Path>, options: VaultOptions) -> Self {
-        Self { store, key, folder: data_dir.as_ref().join("vaults"), options, open: Arc::default() }
+        Self {
+            store,
+            key,
+            folder: data_dir.as_ref().join("vaults"),
+            options,
+            networks: Arc::default(),
+            open: Arc::default(),
+        }
+    }
+
+    /// The same, with private networks in which a bucket may be that was not named by whoever owns the host.
+    #[must_use]
+    pub fn with_networks(self, networks: &[IpNet]) -> Self {
+        Self { networks: networks.into(), ..self }
     }
 
     /// The project's primary vault; made where there is none.

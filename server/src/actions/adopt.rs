@@ -8,7 +8,7 @@ use holdfast_model::{
     id::EnvironmentId,
     manifest::Manifest,
     name::Name,
-    request::{AdoptVault, BucketAccess},
+    request::AdoptVault,
     view::{Adopted, AdoptedEnvironment, EnvironmentRef},
 };
 use holdfast_vault::{Error as VaultError, Password, Vault};
@@ -21,7 +21,6 @@ use crate::{
         OpenVault, VaultsError, blocking,
         contents::{self, Contents, Sealed},
         foreign,
-        place::Place,
     },
 };
 
@@ -44,13 +43,14 @@ impl Actions {
         let password = Password::new(request.password);
         let key = request.key.map(|key| (key.name, key.content.into_bytes()));
         let vaults = self.parts.desk.vaults();
-        let place = place(&request.location, request.bucket.as_ref())?;
+        let place = self.place_for_vault(&request.location, request.bucket.as_ref()).await?;
         let vault = vaults.open_unknown(&place, &password, key).await.map_err(refused)?;
         let mut contents = blocking(vault.clone(), contents::read).await?;
         let project = project(request.project, &contents)?;
         refuse_two_of_one_name(&contents)?;
         let foreign = self.foreign(&vault, &mut contents, &project).await?;
-        let open = vaults.adopt(&self.caller.name, &project, &password, request.bucket.as_ref(), vault).await?;
+        let open =
+            vaults.adopt(&self.caller.name, &project, &password, (&place, request.bucket.as_ref()), vault).await?;
         self.bring_in(open, contents, foreign, project).await
     }
 
@@ -246,11 +246,6 @@ fn refuse_two_of_one_name(contents: &Contents) -> Result<(), ActionError> {
         }
     }
     Ok(())
-}
-
-/// Reads a location.
-pub(super) fn place(location: &str, access: Option<&BucketAccess>) -> Result<Place, ActionError> {
-    Place::read(location, access).map_err(|error| ActionError::invalid("location", error.to_string()))
 }
 
 /// What the caller can mend is said to be so.

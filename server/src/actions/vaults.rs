@@ -1,24 +1,22 @@
 //! Vaults: which there are, one at a place of one's choice, what is done with one as a whole, the recovery kit.
 
+use std::path::Path;
+
 use holdfast_model::{
     access::Permission,
     id::VaultId,
     name::Name,
-    request::{AddVault, CheckVault, CopyVault, Depth, PruneVault, RepairVault},
+    request::{AddVault, BucketAccess, CheckVault, CopyVault, Depth, PruneVault, RepairVault},
     state::{RunKind, VaultRole},
     view::{AddedVault, RecoveryKit, RunView, StartedCopy, VaultView},
 };
 use serde::Serialize;
 
-use super::{
-    ActionError, Actions,
-    adopt::{place, refused},
-    checkpoints::asked_by,
-};
+use super::{ActionError, Actions, adopt::refused, checkpoints::asked_by, definition::place_fault};
 use crate::{
     jobs::CopyAsked,
     store::{NewRun, On, StoreError, VaultRow},
-    vaults::VaultsError,
+    vaults::{VaultsError, place::Place},
 };
 
 impl Actions {
@@ -41,7 +39,7 @@ impl Actions {
             .parse()
             .map_err(|error: holdfast_model::name::InvalidName| ActionError::invalid("project", error.to_string()))?;
         self.require(Some(&project), Permission::Vaults)?;
-        let place = place(&request.location, request.bucket.as_ref())?;
+        let place = self.place_for_vault(&request.location, request.bucket.as_ref()).await?;
         let location = place.location();
         let vaults = self.parts.desk.vaults();
         let (_, trials) =
@@ -106,13 +104,34 @@ impl Actions {
             // One that is known needs no credential again.
             Ok(known) if known.ready => (vaults.mirror_again(&self.caller.name, &known).await?, Vec::new()),
             Ok(_) | Err(StoreError::NotFound { .. }) => {
-                let place = place(&request.location, request.bucket.as_ref())?;
+                let place = self.place_for_vault(&request.location, request.bucket.as_ref()).await?;
                 vaults.mirror(&self.caller.name, &row, place, request.bucket.as_ref()).await.map_err(refused)?
             }
             Err(error) => return Err(error.into()),
         };
         let run = self.work_with(RunKind::Copy, open.id, &CopyAsked { moves: request.moves }).await?;
         Ok(StartedCopy { trials, run })
+    }
+
+    /// The place that somebody names for a vault. Whoever does not own the host names folders below `allow_paths`, and
+    /// endpoints that are public or in `allow_networks`.
+    pub(super) async fn place_for_vault(
+        &self,
+        location: &str,
+        access: Option<&BucketAccess>,
+    ) -> Result<Place, ActionError> {
+        let wrong = |message: String| ActionError::invalid("location", message);
+        let place = Place::read(location, access).map_err(|error| wrong(error.to_string()))?;
+        let owns_host = self.caller.owns_host();
+        let place = if owns_host { place } else { place.within(&self.settings().allow_networks) };
+        if let Place::Folder(folder) = &place
+            && !owns_host
+            && let Some(refusal) = place_fault("location", Path::new(folder), self.settings(), owns_host)
+        {
+            return Err(refusal);
+        }
+        place.check_reach().await.map_err(wrong)?;
+        Ok(place)
     }
 
     async fn vault_to(

@@ -22,6 +22,7 @@ pub(super) struct File {
     pub(super) requests_per_second: Option<NonZeroU32>,
     pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) allow_paths: Option<Vec<PathBuf>>,
+    pub(super) allow_networks: Option<Vec<String>>,
     pub(super) allow_commands: Option<Vec<Vec<String>>>,
     pub(super) vault_memory_mib: Option<u64>,
     pub(super) workers: Option<usize>,

@@ -18,9 +18,9 @@ impl Vaults {
         access: Option<&BucketAccess>,
     ) -> Result<(OpenVault, Vec<Trial>), VaultsError> {
         let location = place.location();
+        let access = access.map(|access| plain(access, &place)).transpose()?;
         let trials = self.try_out(place).await?;
         let password = Password::generate().map_err(|source| at(&location, source))?;
-        let access = access.map(plain).transpose()?;
         let wrap = |id: &VaultId| self.wrapped(id, &password, access.as_ref().map(|plain| plain.as_slice()));
         let mut open = self.open.lock().await;
         let row = self.store.add_vault(by, project, &location, wrap).await?;

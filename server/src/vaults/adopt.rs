@@ -41,7 +41,7 @@ impl Vaults {
         let Some(row) = rows.into_iter().find(|row| self.is_opened_by(row, password)) else { return Ok(None) };
         let location = place.location();
         if row.location != location || access.is_some() {
-            self.move_to(by, &row, &location, access).await?;
+            self.move_to(by, &row, place, access).await?;
         }
         Ok(Some(row))
     }
@@ -55,9 +55,10 @@ impl Vaults {
         &self,
         by: &str,
         row: &VaultRow,
-        location: &str,
+        place: &Place,
         access: Option<&BucketAccess>,
     ) -> Result<(), VaultsError> {
+        let location = place.location();
         let mut access = access.cloned();
         // What is not said anew about the same bucket stays as it was; above all its lock.
         if let (Some(new), Some(known), true) = (&mut access, self.access(row)?, row.location == location) {
@@ -66,9 +67,9 @@ impl Vaults {
             new.ca = new.ca.take().or(known.ca);
             new.lock = new.lock.or(known.lock);
         }
-        let access = access.as_ref().map(plain).transpose()?;
+        let access = access.map(|access| plain(&access, place)).transpose()?;
         let access = access.map(|access| self.key.wrap(&access_purpose(&row.id), &access)).transpose()?;
-        Ok(self.store.move_vault(by, &row.id, location, access).await?)
+        Ok(self.store.move_vault(by, &row.id, &location, access).await?)
     }
 
     /// The project's vault, when this password opens it, and it is this one: reached in a new way, or at a new place
@@ -105,15 +106,15 @@ impl Vaults {
         by: &str,
         project: &Name,
         password: &Password,
-        access: Option<&BucketAccess>,
+        (place, access): (&Place, Option<&BucketAccess>),
         vault: Vault,
     ) -> Result<OpenVault, VaultsError> {
         let location = vault.location();
         let moved = self.same(project, password, &location, access).await?;
         if let Some(row) = &moved {
-            self.move_to(by, row, &location, access).await?;
+            self.move_to(by, row, place, access).await?;
         }
-        let access = access.map(plain).transpose()?;
+        let access = access.map(|access| plain(access, place)).transpose()?;
         let wrap = |id: &VaultId| self.wrapped(id, password, access.as_ref().map(|plain| plain.as_slice()));
         let row = self.store.adopt_vault(by, project, &location, wrap).await?;
         let lock = self.access(&row)?.and_then(|access| access.lock);

@@ -24,9 +24,9 @@ impl Vaults {
         if let Some(known) = known.filter(|known| known.project == project.id) {
             return Ok((self.mirror_again(by, &known).await?, Vec::new()));
         }
+        let access = access.map(|access| plain(access, &place)).transpose()?;
         let trials = self.try_out(place).await?;
         let password = Password::generate().map_err(|source| at(&location, source))?;
-        let access = access.map(plain).transpose()?;
         let wrap = |id: &_| self.wrapped(id, &password, access.as_ref().map(|plain| plain.as_slice()));
         let mut open = self.open.lock().await;
         let row = self.store.begin_mirror(by, &project.id, &location, wrap).await?;

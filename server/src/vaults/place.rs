@@ -8,9 +8,11 @@ use holdfast_model::{
     view::Trial,
 };
 use holdfast_vault::{
-    Backend, BackendError, Checksum as Mode, Error as VaultError, FileKind, LocalBackend, Retention, RetentionMode,
-    S3Backend, S3Options, SecretKey, Undeleted,
+    Backend, BackendError, Checksum as Mode, Error as VaultError, FileKind, LocalBackend, Reach, Retention,
+    RetentionMode, S3Backend, S3Options, SecretKey, Undeleted,
 };
+use ipnet::IpNet;
+use url::Url;
 
 /// A location as it was asked for or is stored.
 #[derive(Clone)]
@@ -50,6 +52,31 @@ impl Place {
         options.ca.clone_from(&access.ca);
         options.retention = access.lock.map(retention);
         Ok(Self::Bucket(Box::new(options)))
+    }
+
+    /// The same, where it was not named by whoever owns the host: of private addresses only these are in reach.
+    pub(crate) fn within(mut self, networks: &[IpNet]) -> Self {
+        if let Self::Bucket(options) = &mut self {
+            options.reach = Reach::Listed(networks.to_vec());
+        }
+        self
+    }
+
+    /// Whether its endpoint is in reach now; each connection asks again.
+    pub(crate) async fn check_reach(&self) -> Result<(), String> {
+        let Self::Bucket(options) = self else { return Ok(()) };
+        let endpoint = Url::parse(&options.endpoint).map_err(|error| error.to_string())?;
+        let host = endpoint.host_str().unwrap_or_default();
+        options.reach.check_host(host).map_err(|error| error.to_string())?;
+        match options.reach.resolve(host.trim_start_matches('[').trim_end_matches(']')).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("{host}: {error}")),
+        }
+    }
+
+    /// Whether its reach is bound to what is listed.
+    pub(crate) fn is_bound(&self) -> bool {
+        matches!(self, Self::Bucket(options) if options.reach != Reach::Anywhere)
     }
 
     /// In restic's syntax: what is stored and shown.

@@ -3,6 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use holdfast_model::{definition::Source, secret::Secret};
+use holdfast_vault::Reach;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row,
     postgres::{PgConnectOptions, PgRow, PgSslMode},
@@ -150,6 +151,13 @@ impl Target {
 
     /// Connects, and fixes every setting on which the text of a value depends.
     pub(crate) async fn connect(&self) -> Result<Session, PgError> {
+        // A database may be on a private network; a cloud's metadata service is none.
+        if self.options.get_socket().is_none()
+            && let Err(error) = Reach::Anywhere.resolve(self.options.get_host()).await
+            && error.kind() == std::io::ErrorKind::PermissionDenied
+        {
+            return Err(PgError::Unreachable { place: self.place(), why: error.to_string() });
+        }
         let options = self.options.clone().disable_statement_logging();
         let connection = match tokio::time::timeout(PATIENCE, options.connect()).await {
             Ok(Ok(connection)) => connection,

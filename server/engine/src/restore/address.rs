@@ -2,8 +2,9 @@
 //! one by which a cloud hands its machines their credentials. The address that is looked at is the one that is connected
 //! to, also after a redirect.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
+use holdfast_vault::{OutOfReach, Reach};
 use reqwest::{
     Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -12,16 +13,6 @@ use reqwest::{
 
 /// Redirects that are followed.
 const REDIRECTS: usize = 5;
-/// Metadata services that are not link-local.
-const METADATA: [IpAddr; 2] =
-    [IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254))];
-
-/// Why it does not go there.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{0} is link-local or a cloud's metadata service, and no health check goes there; name the application's own address"
-)]
-pub(super) struct Refused(IpAddr);
 
 /// Names are resolved once, and only to where a check may go.
 pub(super) struct Guarded;
@@ -29,12 +20,8 @@ pub(super) struct Guarded;
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let mut found: Vec<SocketAddr> = Vec::new();
-            for address in tokio::net::lookup_host((name.as_str(), 0)).await? {
-                allowed(address.ip())?;
-                found.push(address);
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
+            let found = Reach::Anywhere.resolve(name.as_str()).await?;
+            Ok(Box::new(found.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
         })
     }
 }
@@ -53,21 +40,8 @@ pub(super) fn redirects() -> Policy {
 }
 
 /// The same for an address that is written as numbers, which nobody resolves.
-pub(super) fn literal(url: &Url) -> Result<(), Refused> {
-    let host = url.host_str().unwrap_or_default();
-    match host.trim_start_matches('[').trim_end_matches(']').parse() {
-        Ok(ip) => allowed(ip),
-        Err(_) => Ok(()),
-    }
-}
-
-fn allowed(ip: IpAddr) -> Result<(), Refused> {
-    let ip = ip.to_canonical();
-    let local = match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    };
-    if local || METADATA.contains(&ip) { Err(Refused(ip)) } else { Ok(()) }
+pub(super) fn literal(url: &Url) -> Result<(), OutOfReach> {
+    Reach::Anywhere.check_host(url.host_str().unwrap_or_default())
 }
 
 #[cfg(test)]

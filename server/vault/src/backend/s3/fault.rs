@@ -8,6 +8,7 @@ use aws_sdk_s3::error::{ConnectorError, DisplayErrorContext, ProvideErrorMetadat
 use time::OffsetDateTime;
 
 use crate::backend::BackendError;
+use crate::reach::OutOfReach;
 
 /// One request's verb: what a person must be allowed to do for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,11 +122,11 @@ impl Fault {
     }
 }
 
-/// A certificate that we do not trust, or a request that cannot be made, will be no better next time.
+/// A certificate that we do not trust, an address that is out of reach, or a request that cannot be made, will be no better next time.
 fn is_refused_by_us(failure: &ConnectorError) -> bool {
     let mut cause = std::error::Error::source(failure);
     while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
+        if error.is::<rustls::Error>() || error.is::<OutOfReach>() {
             return true;
         }
         // An `io::Error` with another error inside does not give that as its source, but that one's source.

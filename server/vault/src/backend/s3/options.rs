@@ -7,6 +7,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::hold::Retention;
+use crate::reach::Reach;
 
 /// A secret access key or a session token; it cannot be printed, and its memory is wiped.
 #[derive(Clone)]
@@ -108,6 +109,8 @@ pub struct S3Options {
     pub connections: usize,
     /// In a bucket with object lock: everything but locks is held for so long from its writing on.
     pub retention: Option<Retention>,
+    /// Where the endpoint may be.
+    pub reach: Reach,
 }
 
 impl S3Options {
@@ -162,6 +165,7 @@ impl S3Options {
             part: 32 << 20,
             connections: 8,
             retention: None,
+            reach: Reach::Anywhere,
         })
     }
 
