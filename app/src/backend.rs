@@ -17,12 +17,16 @@ use crate::error::AppError;
 mod compare;
 mod pages;
 #[cfg(feature = "ssr")]
+mod reference;
+#[cfg(feature = "ssr")]
 mod settings;
 #[cfg(feature = "ssr")]
 mod tables;
 #[cfg(feature = "ssr")]
 pub use compare::{Asked, CompareData, ComparePage, FileAsked, FolderAsked, Pair, TableAsked, ValueAsked};
 pub use pages::{CheckpointPage, ComponentFacts, EnvironmentPage, RunPage};
+#[cfg(feature = "ssr")]
+pub use reference::{ApiAnswer, ApiField, ApiGroup, ApiOperation, ApiReference, ApiType};
 #[cfg(feature = "ssr")]
 pub use settings::{AuditAsked, AuditPage, KeysPage};
 #[cfg(feature = "ssr")]

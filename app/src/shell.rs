@@ -22,7 +22,7 @@ use crate::{
         projects::ProjectsList,
         restore::RestoreForm,
         run::RunView,
-        settings::{audit::Audit, keys::Keys},
+        settings::{api::Api, audit::Audit, keys::Keys},
         tables::Tables,
     },
 };
@@ -90,6 +90,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/runs/:run") view=RunView ssr=SsrMode::Async />
                     <Route path=path!("/settings/keys") view=Keys ssr=SsrMode::Async />
                     <Route path=path!("/settings/audit") view=Audit ssr=SsrMode::Async />
+                    <Route path=path!("/settings/api") view=Api ssr=SsrMode::Async />
                     <Route path=path!("/activity") view=Activity ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>

@@ -59,6 +59,8 @@ pub struct Actions {
     parts: Arc<Parts>,
     store: Store,
     caller: Arc<Caller>,
+    /// The `Idempotency-Key` of the request that they are for.
+    once: Option<Arc<str>>,
 }
 
 struct Parts {
@@ -80,6 +82,7 @@ impl Actions {
             parts: Arc::new(Parts { desk, key, tools, settings, comparisons, looks }),
             store,
             caller: Arc::new(Caller::host(owner())),
+            once: None,
         }
     }
 

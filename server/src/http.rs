@@ -6,7 +6,10 @@
 //! | people | pages, `/ui/…`, `/sign-in` | a session cookie; a bearer token counts for nothing |
 //! | anybody | `/healthz`, `/readyz`, the site's files | none |
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -15,7 +18,9 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
+use holdfast_app::backend::ApiReference;
 use leptos::config::LeptosOptions;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use url::Url;
@@ -41,6 +46,7 @@ mod host;
 mod import;
 mod keys;
 mod log;
+mod openapi;
 mod pace;
 mod peer;
 pub mod problem;
@@ -70,6 +76,10 @@ struct Parts {
     leptos: LeptosOptions,
     cancel: CancellationToken,
     pace: pace::Pace,
+    /// The REST API's description.
+    api: OnceLock<Value>,
+    /// The same for its page.
+    reference: OnceLock<Arc<ApiReference>>,
 }
 
 impl Web {
@@ -83,7 +93,16 @@ impl Web {
         cancel: CancellationToken,
     ) -> Self {
         let pace = pace::Pace::new(actions.settings().requests_per_second);
-        Self(Arc::new(Parts { actions, identity, base, leptos, cancel, pace }))
+        Self(Arc::new(Parts {
+            actions,
+            identity,
+            base,
+            leptos,
+            cancel,
+            pace,
+            api: OnceLock::new(),
+            reference: OnceLock::new(),
+        }))
     }
 
     /// The actions as the server itself may ask for them. What somebody else asks for goes by the [`Actions`] that a
@@ -112,6 +131,9 @@ impl Web {
 /// When the public address cannot be an origin.
 pub fn router(web: Web, table: Table) -> Result<Router, tower_http::csrf::ConfigError> {
     let settings = web.unbound().settings().clone();
+    let api = openapi::describe(&table.routes());
+    let _ = web.0.reference.set(Arc::new(openapi::reference(&api, web.base())));
+    let _ = web.0.api.set(api);
     let (programs, people) = table.into_routers(&web);
     let secure = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
     let mut csrf = CsrfLayer::new();

@@ -31,6 +31,7 @@ mod overview;
 mod publish;
 mod queue;
 mod recovery;
+mod request_key;
 mod rows;
 mod rules;
 mod runs;
@@ -56,6 +57,7 @@ pub use gate::GateAsked;
 pub use keys::{KeyRow, NewKey};
 pub use live::Live;
 pub use queue::{ATTEMPTS, HEARTBEAT, LEASE};
+pub use request_key::RequestKey;
 pub use rows::{
     AppliedComponent, AppliedDefinition, AppliedView, Beat, Checked, CheckpointFilter, CheckpointRow, Claim,
     CredentialRow, EnvironmentRow, Lane, NewRun, NewVault, On, ProjectRow, Publication, RunFilter, RunRow, VaultRow,

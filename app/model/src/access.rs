@@ -108,6 +108,7 @@ impl Permission {
 /// What a caller has been given: a role everywhere, roles in projects, and for programs the only permissions of these
 /// roles that they may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Access {
     /// In every project, and in what belongs to none.

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 /// Who did what to what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AuditLine {
     /// Its place in the log, from 1, without gaps.
     pub sequence: u64,
@@ -25,6 +26,7 @@ pub struct AuditLine {
 
 /// `GET /v1/audit`, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AuditList {
     /// The lines.
     pub lines: Vec<AuditLine>,
@@ -34,6 +36,7 @@ pub struct AuditList {
 
 /// Where the chain breaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Broken {
     /// The first line that does not fit.
     pub sequence: u64,
@@ -43,6 +46,7 @@ pub struct Broken {
 
 /// `GET /v1/audit/verify`: the chain followed from its first line to its last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Verified {
     /// Lines that fit.
     pub lines: u64,

@@ -20,7 +20,7 @@ pub use database::{
 };
 pub use file::{DiffLine, FileBody, FileFacts, FileView, Hunk, LineChange, LineEnd, Span};
 pub use files::{FileChange, FileChangeKind, FileChanges, FileCounts, Lines};
-pub use git::{Commit, GitChanges, RefChange};
+pub use git::{Commit, Flags, GitChanges, RefChange, Texts};
 
 /// The same thing in the first and in the second checkpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,7 @@ pub type Sizes = BeforeAfter<u64>;
 
 /// `GET /v1/checkpoints/{first}/diff/{second}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Diff {
     /// What is compared with.
     pub first: Side,
@@ -49,6 +50,7 @@ pub struct Diff {
 
 /// One of the two checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Side {
     /// Its id.
     pub checkpoint: CheckpointId,
@@ -63,15 +65,19 @@ pub struct Side {
 
 /// Bytes of both checkpoints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SizeDiff {
     /// Logical bytes of all components.
+    #[cfg_attr(feature = "schema", schema(inline))]
     pub logical: Sizes,
     /// Bytes that each checkpoint added to its vault when it was sealed.
+    #[cfg_attr(feature = "schema", schema(inline))]
     pub stored: Sizes,
 }
 
 /// One component in both checkpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ComponentDiff {
     /// Its name.
     pub name: Name,
@@ -82,6 +88,7 @@ pub struct ComponentDiff {
     /// What is not the same.
     pub changes: Changes,
     /// Logical bytes; 0 where it is not there.
+    #[cfg_attr(feature = "schema", schema(inline))]
     pub size: Sizes,
     /// What could not be compared, and what either checkpoint itself could not capture.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -90,6 +97,7 @@ pub struct ComponentDiff {
 
 /// Which checkpoint has a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
     /// Both.
@@ -102,6 +110,7 @@ pub enum Presence {
 
 /// What is not the same in one component. A later kind adds a variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Changes {
     /// Nothing differs.
@@ -123,6 +132,7 @@ pub enum Changes {
 
 /// What became of a thing: `+`, `-` or `~`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Only the second has it.

@@ -10,6 +10,7 @@ use crate::{
 
 /// The report of one drill; stored as it is, and downloadable as evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DrillReport {
     /// The worst of the components' verdicts; `proven` only if every one is.
     pub verdict: Proof,
@@ -32,6 +33,7 @@ pub struct DrillReport {
 
 /// One component's part of a drill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ComponentDrill {
     /// Its name.
     pub name: Name,
@@ -51,6 +53,7 @@ pub struct ComponentDrill {
 
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Check {
     /// The component, so that a list of checks stands on its own.
     pub component: String,
@@ -73,6 +76,7 @@ pub struct Check {
 
 /// Something named that could not be compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Gap {
     /// The component.
     pub component: String,

@@ -17,6 +17,7 @@ pub const SUMS: &str = "SHA256SUMS";
 
 /// The whole of `metadata.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Metadata {
     /// [`FORMAT`].
     pub format: u32,
@@ -35,6 +36,7 @@ pub struct Metadata {
 
 /// Where a checkpoint was made that came from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Origin {
     /// The program that made it: [`SYSTEM`], `hop3`, …
     pub system: String,
@@ -49,6 +51,7 @@ pub struct Origin {
 
 /// One file of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExportedFile {
     /// Its path within the export: `services/postgres_shop.dump`.
     pub name: String,

@@ -14,6 +14,7 @@ pub const FORMAT: u32 = 1;
 
 /// One fact, as it stands in `facts/<id>.json` of a snapshot of facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Fact {
     /// The format's version: [`FORMAT`].
     pub format: u32,
@@ -32,6 +33,7 @@ pub struct Fact {
 
 /// What can become true of a sealed checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FactBody {
     /// It was drilled.

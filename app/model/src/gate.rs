@@ -9,6 +9,7 @@ use crate::{
 
 /// What a pipeline asks before its risky step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GateRequest {
     /// The environment that holds it: `name`, `project/name` or `env_…`.
@@ -20,6 +21,7 @@ pub struct GateRequest {
 
 /// The verdict: 200 when `ok`, 503 while the run goes on, 422 otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct GateAnswer {
     /// Whether the checkpoint is sealed and proven. Nothing else opens a gate.
     pub ok: bool,

@@ -74,6 +74,9 @@ macro_rules! id {
             }
         }
 
+        #[cfg(feature = "schema")]
+        $crate::schema::text!($name, concat!("^", $prefix, "_[0-9a-hjkmnp-tv-z]{20}$"), concat!($prefix, "_01kz0f3c8r5m2q7xw9ad"));
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)

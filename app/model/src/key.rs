@@ -9,6 +9,7 @@ use crate::{access::Permission, id::KeyId, name::Name, secret::Sent};
 
 /// `POST /v1/keys`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateKey {
     /// For people: what holds it.
@@ -32,6 +33,7 @@ pub struct CreateKey {
 
 /// `POST /v1/keys/{id}/rotate`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RotateKey {
     /// How long the old one goes on working: `24h` when nothing is said, 30 days at most, `0s` for not at all.
@@ -44,6 +46,7 @@ pub struct RotateKey {
 
 /// Whether a key works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
     /// It works.
@@ -56,6 +59,7 @@ pub enum KeyState {
 
 /// A key as it is shown; never the token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct KeyView {
     /// Its id, which is a part of its token too.
     pub id: KeyId,
@@ -90,6 +94,7 @@ pub struct KeyView {
 
 /// A new key, with its token: the only time that it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CreatedKey {
     /// The key.
     pub key: KeyView,

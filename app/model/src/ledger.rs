@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The ledger of one database component.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Ledger {
     /// Per `schema.table` (SQLite: `main.table`): rows and content hash.
     pub tables: BTreeMap<String, TableFacts>,
@@ -23,6 +24,7 @@ pub struct Ledger {
 
 /// Row count and content hash of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TableFacts {
     /// Rows of this table alone, children not counted.
     pub rows: u64,
@@ -32,6 +34,7 @@ pub struct TableFacts {
 
 /// A sequence's position before and after the dump; equal unless somebody used it meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SequenceFacts {
     /// `last_value` and `is_called` before the dump.
     pub before: SequenceValue,
@@ -41,6 +44,7 @@ pub struct SequenceFacts {
 
 /// A sequence's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SequenceValue {
     /// `last_value`.
     pub last: i64,

@@ -16,6 +16,7 @@
 //! | [`fact`] | what became true of it after its seal |
 //! | [`event`] | what a run tells while it works |
 //! | [`request`], [`view`], [`plan`], [`gate`], [`problem`] | the REST API: what is asked, what is answered, what went wrong |
+//! | `schema` | how OpenAPI names the values that are texts of a certain form |
 //! | [`size`] | bytes for people, and percentages that add up |
 
 pub mod access;
@@ -35,6 +36,8 @@ pub mod name;
 pub mod plan;
 pub mod problem;
 pub mod request;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod secret;
 pub mod size;
 pub mod state;

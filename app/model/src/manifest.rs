@@ -17,6 +17,7 @@ pub const FORMAT: u32 = 1;
 
 /// The whole of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Manifest {
     /// [`FORMAT`].
     pub format: u32,
@@ -69,6 +70,7 @@ pub struct Manifest {
 
 /// The link to the checkpoint before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Previous {
     /// That checkpoint.
     pub checkpoint: CheckpointId,
@@ -78,6 +80,7 @@ pub struct Previous {
 
 /// One component as it was captured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ManifestComponent {
     /// Its name.
     pub name: Name,
@@ -112,6 +115,7 @@ pub struct ManifestComponent {
 
 /// Facts by kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Facts {
     /// Nothing beyond the common ones.
@@ -188,6 +192,7 @@ pub enum Facts {
 
 /// Something that was meant to be captured and was not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Skipped {
     /// The component.
     pub component: String,

@@ -55,6 +55,9 @@ impl fmt::Display for Name {
     }
 }
 
+#[cfg(feature = "schema")]
+crate::schema::text!(Name, "^[a-z0-9][a-z0-9_-]{0,62}$", "production");
+
 impl Serialize for Name {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)

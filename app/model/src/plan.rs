@@ -10,6 +10,7 @@ pub const FIRST: usize = 10;
 
 /// `POST /v1/checkpoints/{id}/restore/plan`: everything that the same request to `…/restore` would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RestorePlan {
     /// What would be put back.
     pub checkpoint: CheckpointId,
@@ -40,6 +41,7 @@ pub struct RestorePlan {
 
 /// Where a restore goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "to", rename_all = "snake_case")]
 pub enum PlanTarget {
     /// To the places of an environment.
@@ -65,6 +67,7 @@ pub enum PlanTarget {
 
 /// What would happen to one component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PlanItem {
     /// The component.
     pub component: Name,
@@ -103,6 +106,7 @@ pub struct PlanItem {
 
 /// A count, and the first names behind it ([`FIRST`] at most); bytes that are not UTF-8 are shown as `\xNN`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Listed {
     /// How many.
     pub count: u64,
@@ -138,6 +142,7 @@ impl Listed {
 
 /// One step that would run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PlanStep {
     /// As in the run's events: `restore:files`.
     pub step: String,
@@ -149,6 +154,7 @@ pub struct PlanStep {
 
 /// Room on one file system of the server's host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PlanSpace {
     /// The first place on it that would be written to.
     pub place: String,

@@ -17,6 +17,7 @@ pub const LIVE: &str = "live";
 
 /// `POST /v1/checkpoints`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateCheckpoint {
     /// `name`, `project/name` or `env_…`.
@@ -55,6 +56,7 @@ pub struct CreateCheckpoint {
 ///
 /// It goes to where it came from, unless one of `to`, `to_dir` and `to_url` says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RestoreCheckpoint {
     /// Only these (name, kind or type); all when empty.
@@ -78,6 +80,7 @@ pub struct RestoreCheckpoint {
     pub overlap: bool,
     /// Into this folder of the server's host, which is empty or not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     pub to_dir: Option<PathBuf>,
     /// One PostgreSQL component into the database of this URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +101,7 @@ pub struct RestoreCheckpoint {
 
 /// `POST /v1/vaults`. It has no `Debug`: it holds a password.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AdoptVault {
     /// Where the vault is, in restic's syntax; a path is one on the server's host.
@@ -117,6 +121,7 @@ pub struct AdoptVault {
 
 /// `POST /v1/vaults/{project}`. It has no `Debug`: it may hold a credential.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AddVault {
     /// Where it shall be: `s3://bucket/prefix`, or a path on the server's host.
@@ -128,6 +133,7 @@ pub struct AddVault {
 
 /// `POST /v1/vaults/{project}/prune`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PruneVault {
     /// Which of the project's vaults; the primary one when not said.
@@ -137,6 +143,7 @@ pub struct PruneVault {
 
 /// `POST /v1/vaults/{project}/check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CheckVault {
     /// Which of the project's vaults; the primary one when not said.
@@ -148,6 +155,7 @@ pub struct CheckVault {
 
 /// How much of a vault a check reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Depth {
     /// Index, trees, names, sizes and headers.
@@ -165,6 +173,7 @@ pub enum Depth {
 
 /// `POST /v1/vaults/{project}/repair`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RepairVault {
     /// Which of the project's vaults; the primary one when not said.
@@ -180,6 +189,7 @@ pub struct RepairVault {
 
 /// `POST /v1/vaults/{project}/copy`. It has no `Debug`: it may hold a credential.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CopyVault {
     /// Where the copy is, or shall be made: `s3://bucket/prefix`, or a path on the server's host.
@@ -194,6 +204,7 @@ pub struct CopyVault {
 
 /// How to get into a bucket. It has no `Debug`: it holds a credential.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BucketAccess {
     /// `https://s3.example.org`; AWS's own when none is given.
@@ -222,6 +233,7 @@ pub struct BucketAccess {
 
 /// For how long, and how firmly, what is sealed cannot be removed from its bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ObjectLock {
     /// From a checkpoint's seal on, in days.
@@ -232,6 +244,7 @@ pub struct ObjectLock {
 
 /// `POST /v1/catalogue/copies`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CopyCatalogue {
     /// The project into whose vault this and all later copies go; as before when none is given.
@@ -241,6 +254,7 @@ pub struct CopyCatalogue {
 
 /// restic's key file, as a recovery kit has it.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyFile {
     /// Its name below `keys/`.

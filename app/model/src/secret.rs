@@ -65,6 +65,9 @@ impl fmt::Debug for Sent {
     }
 }
 
+#[cfg(feature = "schema")]
+crate::schema::text!(Sent, "", "…");
+
 impl Serialize for Sent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.expose())

@@ -31,6 +31,9 @@ macro_rules! words {
             }
         }
 
+        #[cfg(feature = "schema")]
+        $crate::schema::words!($name, $what);
+
         impl ::std::fmt::Display for $name {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(self.as_str())

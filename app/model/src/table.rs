@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a table is put back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TableMode {
     /// Rows that are missing come back, and columns that are gone with their values; all else stays as it is.
@@ -91,6 +92,7 @@ impl FromStr for TableName {
 
 /// What stands between a table as it was and as it is, before anything of it is touched.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TableReport {
     /// Its schema.
     pub schema: String,
@@ -122,6 +124,7 @@ pub struct TableReport {
 
 /// Rows that would refer to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BrokenReference {
     /// The foreign key's name.
     pub constraint: String,

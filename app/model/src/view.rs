@@ -29,6 +29,7 @@ pub use vault::{AddedVault, Adopted, AdoptedEnvironment, RecoveryKit, StartedCop
 
 /// Where an environment stands, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EnvironmentRef {
     /// Its id.
     pub id: EnvironmentId,
@@ -40,6 +41,7 @@ pub struct EnvironmentRef {
 
 /// `GET /v1/checkpoints/{id}`: the shape that `checkpoint show --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CheckpointView {
     /// Its id.
     pub id: CheckpointId,
@@ -96,6 +98,7 @@ pub struct CheckpointView {
 
 /// A drill as the API shows it: the report, and its checks as one flat list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DrillView {
     /// All checks of all components.
     pub checks: Vec<crate::drill::Check>,
@@ -112,6 +115,7 @@ impl From<DrillReport> for DrillView {
 
 /// Sizes of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SizeView {
     /// Logical bytes.
     pub total: u64,
@@ -125,6 +129,7 @@ pub struct SizeView {
 
 /// One component's sizes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ComponentSize {
     /// Its name.
     pub name: Name,
@@ -143,6 +148,7 @@ pub struct ComponentSize {
 
 /// Where a checkpoint lies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CopyRef {
     /// The repository in restic's syntax.
     pub repository: String,
@@ -152,6 +158,7 @@ pub struct CopyRef {
 
 /// One copy of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CopyView {
     /// The repository in restic's syntax.
     pub repository: String,
@@ -168,6 +175,7 @@ pub struct CopyView {
 
 /// One row of a list of checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CheckpointSummary {
     /// Its id.
     pub id: CheckpointId,
@@ -198,6 +206,7 @@ pub struct CheckpointSummary {
 
 /// `GET /v1/checkpoints`: one page, with totals over all that match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CheckpointList {
     /// Newest first.
     pub items: Vec<CheckpointSummary>,
@@ -207,10 +216,23 @@ pub struct CheckpointList {
     pub total: u64,
     /// Their stored bytes.
     pub stored: u64,
+    /// `before` of the next page, where there is one.
+    pub next: Option<CheckpointId>,
+}
+
+/// `GET /v1/runs`: one page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RunList {
+    /// Newest first.
+    pub items: Vec<RunView>,
+    /// `before` of the next page, where there is one.
+    pub next: Option<RunId>,
 }
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RunView {
     /// Its id.
     pub id: RunId,
@@ -248,6 +270,7 @@ pub struct RunView {
 
 /// A project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ProjectView {
     /// Its id.
     pub id: ProjectId,
@@ -267,6 +290,7 @@ pub struct ProjectView {
 
 /// An environment with its components, without secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EnvironmentView {
     /// Its id.
     pub id: EnvironmentId,
@@ -317,6 +341,7 @@ impl EnvironmentView {
 
 /// A component without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ComponentView {
     /// Its name.
     pub name: Name,
@@ -339,6 +364,7 @@ pub struct ComponentView {
 
 /// One line of a component's log, or of the run's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LogLine {
     /// The run.
     pub run: RunId,
@@ -355,6 +381,7 @@ pub struct LogLine {
 
 /// What somebody looks at before an environment's definition that came from a vault holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Confirmation {
     /// The environment.
     pub environment: EnvironmentView,

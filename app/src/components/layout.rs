@@ -88,7 +88,8 @@ pub fn bytes(n: u64) -> AnyView {
 }
 
 /// A part of a page with its heading. `id` is its address within the page.
-pub fn section(id: &'static str, title: &'static str, note: Option<String>, body: AnyView) -> AnyView {
+pub fn section(id: impl Into<String>, title: impl Into<String>, note: Option<String>, body: AnyView) -> AnyView {
+    let (id, title): (String, String) = (id.into(), title.into());
     let label = format!("{id}-title");
     let own = label.clone();
     view! {

@@ -1,7 +1,8 @@
-//! What is set for all: keys of programs, the audit log.
+//! What is set for all: keys of programs, the audit log; and the REST API.
 
 use leptos::prelude::*;
 
+pub mod api;
 pub mod audit;
 pub mod keys;
 
@@ -13,7 +14,7 @@ fn parts(here: &'static str) -> AnyView {
     };
     view! {
         <nav class="parts" aria-label="Settings">
-            <ul>{link("/settings/keys", "Keys")} {link("/settings/audit", "Audit")}</ul>
+            <ul>{link("/settings/keys", "Keys")} {link("/settings/audit", "Audit")} {link("/settings/api", "REST API")}</ul>
         </nav>
     }
     .into_any()

@@ -160,7 +160,7 @@ export class Stack {
   /** All runs, newest first. */
   async runs() {
     const { body } = await this.api('GET', '/v1/runs');
-    return body.items ?? body;
+    return body.items;
   }
 
   /** Waits until a run has ended and gives it. */

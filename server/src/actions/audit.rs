@@ -14,7 +14,7 @@ use crate::store::AuditFilter;
 const MOST: u32 = 1_000;
 
 /// The query of the audit log.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListAudit {
     /// Only by them.

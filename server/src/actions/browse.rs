@@ -29,7 +29,7 @@ const ENTRIES: usize = 5_000;
 const NAMED: usize = 10;
 
 /// Which place of a checkpoint: `path`, or `raw` for one whose name is not text; the component itself without either.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlaceQuery {
     /// The component's name, of kind `files`.

@@ -17,14 +17,14 @@ use super::{
 use crate::{
     auth::{Caller, CallerKind},
     jobs::Content,
-    store::{CheckpointFilter, CheckpointRow, EnvironmentRow, NewRun, On},
+    store::{CheckpointFilter, CheckpointRow, EnvironmentRow, NewRun, On, RequestKey},
 };
 
 /// Most rows of one answer.
 const MOST: u32 = 500;
 
 /// The query of a list of checkpoints.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListCheckpoints {
     /// Only of this environment: name, `project/name` or `env_…`.
@@ -39,7 +39,7 @@ pub struct ListCheckpoints {
     /// At most so many rows; 20 when not given, 500 at most.
     #[serde(default)]
     pub limit: Option<u32>,
-    /// Only older than this checkpoint.
+    /// Only older than this checkpoint: `next` of the page before.
     #[serde(default)]
     pub before: Option<String>,
 }
@@ -156,7 +156,13 @@ impl Actions {
     }
 
     pub(super) async fn enqueue(&self, run: NewRun) -> Result<RunView, ActionError> {
-        let id = self.store().enqueue(run).await?;
+        let id = match &self.once {
+            Some(key) => {
+                let asked = RequestKey { caller: self.caller.subject.clone(), key: key.to_string() };
+                self.store().enqueue_once(&asked, run).await?
+            }
+            None => self.store().enqueue(run).await?,
+        };
         Ok(self.store().run(&id).await?)
     }
 }

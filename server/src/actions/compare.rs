@@ -26,7 +26,7 @@ const PAGE: usize = 100;
 const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// The query of a comparison.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiffQuery {
     /// Whether changed rows are counted, which reads the dumps of every table that differs; they are unless it says no.
@@ -35,7 +35,7 @@ pub struct DiffQuery {
 }
 
 /// The query for the changed rows of one table.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TableQuery {
     /// The component's name.
@@ -51,7 +51,7 @@ pub struct TableQuery {
 }
 
 /// The query for both values of a variable.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ValueQuery {
     /// The component's name.

@@ -19,7 +19,7 @@ use super::{
 use crate::store::{AppliedDefinition, AppliedView, StoreError};
 
 /// `POST /v1/environments`. It has no `Debug`: a definition holds secrets.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Apply {
     /// `holdfast.yaml` as JSON, with absolute paths.

@@ -9,7 +9,7 @@ use super::{ActionError, Actions};
 use crate::jobs::Outgoing;
 
 /// The query of an export.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportQuery {
     /// How its files are put together.
@@ -21,7 +21,7 @@ pub struct ExportQuery {
 }
 
 /// How an export's files are put together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 pub enum ExportFormat {
     /// A tar archive, whose length is told beforehand.
     #[serde(rename = "tar")]

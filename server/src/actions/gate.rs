@@ -125,7 +125,7 @@ const fn is_end(body: &EventBody) -> bool {
     matches!(body, EventBody::State { state, .. } if state.is_final())
 }
 
-fn check_key(key: Option<&str>) -> Result<(), ActionError> {
+pub(super) fn check_key(key: Option<&str>) -> Result<(), ActionError> {
     match key {
         Some(key) if key.is_empty() || key.chars().count() > KEY => Err(ActionError::invalid(
             "Idempotency-Key",

@@ -1,13 +1,22 @@
 //! Runs: list, show, stop, follow.
 
-use holdfast_model::{access::Permission, event::Event, id::RunId, state::RunState, view::RunView};
+use holdfast_model::{
+    access::Permission,
+    event::Event,
+    id::RunId,
+    state::RunState,
+    view::{RunList, RunView},
+};
 use serde::Deserialize;
 
 use super::{ActionError, Actions};
 use crate::store::RunFilter;
 
+/// Most rows of one answer.
+const MOST: u32 = 500;
+
 /// The query of a list of runs.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListRuns {
     /// Only of this environment: name, `project/name` or `env_…`.
@@ -19,22 +28,39 @@ pub struct ListRuns {
     /// At most so many; 50 when not given, 500 at most.
     #[serde(default)]
     pub limit: Option<u32>,
+    /// Only older than this run: `next` of the page before.
+    #[serde(default)]
+    pub before: Option<String>,
 }
 
 impl Actions {
-    /// Runs, newest first.
+    /// One page of runs, newest first.
     ///
     /// # Errors
     /// When the query cannot be understood.
-    pub async fn list_runs(&self, query: ListRuns) -> Result<Vec<RunView>, ActionError> {
+    pub async fn list_runs(&self, query: ListRuns) -> Result<RunList, ActionError> {
         let environment = match &query.environment {
             Some(text) => Some(self.store().find_environment(text).await?.id),
             None => None,
         };
         let states = query.state.iter().flat_map(|list| list.split(',')).map(|word| word.trim().parse::<RunState>());
         let states = states.collect::<Result<Vec<_>, _>>().map_err(|e| ActionError::invalid("state", e.to_string()))?;
-        let limit = Some(query.limit.unwrap_or(50).clamp(1, 500));
-        Ok(self.store().runs(&RunFilter { environment, checkpoint: None, states, limit }).await?)
+        let before = match &query.before {
+            Some(text) => Some(self.store().find_run(text).await?.id),
+            None => None,
+        };
+        let limit = query.limit.unwrap_or(50);
+        if limit == 0 || limit > MOST {
+            return Err(ActionError::invalid("limit", format!("limit: give a number from 1 to {MOST}")));
+        }
+        // One more than is shown, to know whether there are more.
+        let filter = RunFilter { environment, checkpoint: None, states, before, limit: Some(limit + 1) };
+        let mut items = self.store().runs(&filter).await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(|last| last.id.clone());
+        Ok(RunList { items, next })
     }
 
     /// One run, by id or unique prefix.

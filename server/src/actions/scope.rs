@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use holdfast_model::{access::Permission, name::Name, view::RunView};
 
-use super::{ActionError, Actions};
+use super::{ActionError, Actions, gate::check_key};
 use crate::{
     auth::Caller,
     store::{CheckpointRow, EnvironmentRow, ProjectRow, Store},
@@ -19,7 +19,18 @@ impl Actions {
             parts: self.parts.clone(),
             store: self.parts.desk.store().seen_by(&caller.access),
             caller: Arc::new(caller),
+            once: None,
         }
+    }
+
+    /// The same actions for a request with this `Idempotency-Key`: the run that it starts is started once.
+    ///
+    /// # Errors
+    /// When the key is empty or too long.
+    pub fn once(mut self, key: Option<&str>) -> Result<Self, ActionError> {
+        check_key(key)?;
+        self.once = key.map(Arc::from);
+        Ok(self)
     }
 
     /// Whom they are for.

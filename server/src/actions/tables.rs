@@ -15,7 +15,7 @@ use crate::tables::LookError;
 const TABLES: usize = 5_000;
 
 /// The query for the tables of a component.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TablesQuery {
     /// The component's name.
@@ -23,7 +23,7 @@ pub struct TablesQuery {
 }
 
 /// The query for rows of a table.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RowsQuery {
     /// The component's name.

@@ -12,7 +12,7 @@ use crate::store::{Store, StoreError};
 const VALID: Duration = Duration::minutes(15);
 
 /// A link and its end.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, utoipa::ToSchema)]
 pub struct SignInLink {
     /// To be opened in a browser; whoever has it can sign in once.
     pub url: String,

@@ -15,7 +15,7 @@ use holdfast_model::{
     secret::Secret,
     view::{
         AddedVault, Adopted, CatalogueCopied, CatalogueKit, CheckpointList, CheckpointView, Confirmation,
-        EnvironmentView, LogLine, RecoveryKit, RunView, StartedCopy, VaultView,
+        EnvironmentView, LogLine, RecoveryKit, RunList, RunView, StartedCopy, VaultView,
     },
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -235,9 +235,10 @@ impl Client {
         self.get(&["runs", run.as_str()], &[]).await
     }
 
-    /// `GET /v1/runs`, newest first.
+    /// The newest page of `GET /v1/runs`.
     pub async fn runs(&self, environment: &str) -> Result<Vec<RunView>, Failure> {
-        self.get(&["runs"], &[("environment", environment.to_owned())]).await
+        let page: RunList = self.get(&["runs"], &[("environment", environment.to_owned())]).await?;
+        Ok(page.items)
     }
 
     /// `POST /v1/runs/{id}/cancel`.

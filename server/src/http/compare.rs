@@ -13,7 +13,7 @@ use crate::actions::{Actions, DiffQuery, PlaceQuery, TableQuery, ValueQuery};
 type Two = Path<(String, String)>;
 
 /// Both values of a variable; none where it is not there.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Values {
     before: Option<String>,
     after: Option<String>,

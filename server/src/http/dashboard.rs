@@ -97,10 +97,14 @@ fn context(web: &Web, caller: Caller) -> impl Fn() + Clone + Send + Sync + 'stat
     let backend: Arc<dyn Backend> = Arc::new(CallerBackend(web.unbound().by(caller)));
     // The form that signs out leads to the provider.
     let origins = web.identity().form_origins();
+    let api = web.0.reference.get().cloned();
     move || {
         provide_context(Arc::clone(&backend));
         provide_context(access.clone());
         provide_context(site::assets());
+        if let Some(api) = &api {
+            provide_context(Arc::clone(api));
+        }
         if let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>())
             && let Ok(policy) = HeaderValue::from_str(&content_policy(Some(&nonce), &origins))
         {

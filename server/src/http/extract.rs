@@ -6,7 +6,7 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{BytesRejection, PathRejection, QueryRejection},
     },
-    http::{StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     response::IntoResponse,
 };
 use holdfast_model::problem::Fault;
@@ -27,6 +27,22 @@ pub struct Query<T>(pub T);
 /// A JSON body. An empty body counts as `{}`.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
+
+/// The header `Idempotency-Key`, where there is one.
+///
+/// # Errors
+/// When it is no visible ASCII.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get(HeaderName::from_static("idempotency-key")) else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) => Ok(Some(key.trim().to_owned())),
+        Err(_) => Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "invalid",
+            "Idempotency-Key: use visible ASCII characters, or leave the header out",
+        )),
+    }
+}
 
 impl From<PathRejection> for ApiError {
     fn from(rejection: PathRejection) -> Self {

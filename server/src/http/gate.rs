@@ -10,7 +10,10 @@ use axum::{
 };
 use holdfast_model::gate::GateRequest;
 
-use super::{ApiError, Web, extract::Json};
+use super::{
+    ApiError, Web,
+    extract::{Json, idempotency_key},
+};
 use crate::actions::{Actions, Patience};
 
 /// Where it is.
@@ -56,18 +59,6 @@ fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
         name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').parse().ok())?
     };
     preferences.filter_map(wait).next().map(Duration::from_secs)
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = headers.get(HeaderName::from_static("idempotency-key")) else { return Ok(None) };
-    match value.to_str() {
-        Ok(key) => Ok(Some(key.trim().to_owned())),
-        Err(_) => Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "invalid",
-            "Idempotency-Key: use visible ASCII characters, or leave the header out",
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use axum::{
 use holdfast_model::access::{Access, Role};
 use tower_sessions::Session;
 
-use super::{ApiError, Rule, Web, card, pace::Counted, peer::Peer, problem, routes};
+use super::{ApiError, Rule, Web, card, extract::idempotency_key, pace::Counted, peer::Peer, problem, routes};
 use crate::{
     actions::{ActionError, Actions, comes_from, refusal},
     auth::{Caller, CallerKind, SessionError, admin, key, owner, token_hash},
@@ -194,6 +194,8 @@ impl FromRequestParts<Web> for Actions {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, ApiError> {
-        Ok(web.unbound().by(Caller::from_request_parts(parts, web).await?))
+        let actions = web.unbound().by(Caller::from_request_parts(parts, web).await?);
+        let key = if parts.method == Method::POST { idempotency_key(&parts.headers)? } else { None };
+        Ok(actions.once(key.as_deref())?)
     }
 }

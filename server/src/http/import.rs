@@ -25,7 +25,7 @@ use crate::{
 const COURTESY: (u64, Duration) = (1 << 30, Duration::from_secs(30));
 
 /// `?environment=`: the one that the archive's metadata names when it is not given.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Where {
     #[serde(alias = "app", alias = "database")]

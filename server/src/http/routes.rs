@@ -13,7 +13,7 @@ use axum::{
 use holdfast_model::access::Permission;
 
 use super::{
-    Web, audit, browse, compare, dashboard, evidence, export, gate, guard, health, import, keys,
+    Web, audit, browse, compare, dashboard, evidence, export, gate, guard, health, import, keys, openapi,
     sign_in::{self, provider},
     stream, tables, v1,
 };
@@ -137,6 +137,8 @@ impl Table {
         table.add(&delete, "/v1/keys/{id}", May(Keys), keys::revoke);
         table.add(&get, "/v1/audit", May(Audit), audit::list);
         table.add(&get, "/v1/audit/verify", May(Audit), audit::verify);
+        table.add(&get, "/v1/openapi.json", May(View), openapi::document);
+        table.add(&get, "/ui/openapi.json", May(View), openapi::document);
         table.add(&post, gate::PATH, May(Create), gate::checkpoint);
         // So that no page of the dashboard, which may take any path, answers for the REST API.
         for method in [&get, &post, &delete, &Method::PUT, &Method::PATCH] {

@@ -14,7 +14,7 @@ use holdfast_model::{
     },
     view::{
         AddedVault, Adopted, CatalogueCopied, CatalogueKit, CheckpointList, CheckpointView, Confirmation,
-        EnvironmentView, LogLine, ProjectView, RecoveryKit, RunView, StartedCopy, VaultView,
+        EnvironmentView, LogLine, ProjectView, RecoveryKit, RunList, RunView, StartedCopy, VaultView,
     },
 };
 use serde::Deserialize;
@@ -34,21 +34,21 @@ type Answer<T> = Result<axum::Json<T>, ApiError>;
 type Accepted = Result<(StatusCode, axum::Json<RunView>), ApiError>;
 
 /// `?name=`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ByName {
     name: Option<String>,
 }
 
 /// `?location=`: which of a project's vaults.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     location: Option<String>,
 }
 
 /// `?component=&limit=`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogQuery {
     component: Option<String>,
@@ -144,7 +144,7 @@ pub(super) async fn content(actions: Actions, Path((id, path)): Path<(String, St
     Ok(response)
 }
 
-pub(super) async fn runs(actions: Actions, Query(query): Query<ListRuns>) -> Answer<Vec<RunView>> {
+pub(super) async fn runs(actions: Actions, Query(query): Query<ListRuns>) -> Answer<RunList> {
     Ok(axum::Json(actions.list_runs(query).await?))
 }
 

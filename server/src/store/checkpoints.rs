@@ -273,6 +273,7 @@ impl Store {
     pub async fn checkpoints(&self, filter: &CheckpointFilter) -> Result<CheckpointList, StoreError> {
         let environment = filter.environment.as_ref().map(ToString::to_string);
         let since = filter.since.map(micros);
+        let limit = filter.limit.unwrap_or(PAGE);
         let sums = sqlx::query(concat!(
             "select count(*) as many, cast(coalesce(sum(c.total), 0) as bigint) as total, \
              cast(coalesce(sum(c.stored), 0) as bigint) as stored from checkpoint c \
@@ -302,15 +303,19 @@ impl Store {
         .bind(since)
         .bind(before)
         .bind(filter.before.as_ref().map(ToString::to_string))
-        .bind(i64::from(filter.limit.unwrap_or(PAGE)))
+        .bind(i64::from(limit) + 1)
         .fetch_all(&self.pool)
         .await?;
-        let mut items = Vec::with_capacity(rows.len());
-        for row in &rows {
+        // One more than is shown, to know whether there are more.
+        let shown = &rows[..rows.len().min(usize::try_from(limit).unwrap_or(usize::MAX))];
+        let mut items: Vec<CheckpointSummary> = Vec::with_capacity(shown.len());
+        for row in shown {
             items.push(self.with_tags(checkpoint_row(row)?).await?.summary());
         }
+        let next = (rows.len() > shown.len()).then(|| items.last().map(|last| last.id.clone())).flatten();
         Ok(CheckpointList {
             items,
+            next,
             count: sums.count("many")?,
             total: sums.count("total")?,
             stored: sums.count("stored")?,

@@ -185,6 +185,8 @@ pub struct RunFilter {
     pub checkpoint: Option<CheckpointId>,
     /// Only in one of these states; all when empty.
     pub states: Vec<RunState>,
+    /// Only older than this run.
+    pub before: Option<RunId>,
     /// At most so many, newest first; 50 when none.
     pub limit: Option<u32>,
 }

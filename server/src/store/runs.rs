@@ -96,13 +96,17 @@ impl Store {
         let states: Vec<String> = filter.states.iter().map(|state| format!("'{state}'")).collect();
         let among = if states.is_empty() { String::new() } else { format!("and r.state in ({})", states.join(", ")) };
         let sql = format!(
-            "{} {among} order by r.created_at desc, r.id desc limit $4",
-            select_run!(" where ($2 is null or r.environment = $2) and ($3 is null or r.checkpoint = $3)")
+            "{} {among} order by r.created_at desc, r.id desc limit $5",
+            select_run!(
+                " where ($2 is null or r.environment = $2) and ($3 is null or r.checkpoint = $3) and ($4 is null or \
+                 (r.created_at, r.id) < (select b.created_at, b.id from run b where b.id = $4))"
+            )
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(self.sight.bound())
             .bind(filter.environment.as_ref().map(ToString::to_string))
             .bind(filter.checkpoint.as_ref().map(ToString::to_string))
+            .bind(filter.before.as_ref().map(ToString::to_string))
             .bind(i64::from(filter.limit.unwrap_or(PAGE)))
             .fetch_all(&self.pool)
             .await?;

@@ -124,7 +124,7 @@ async fn whoever_goes_away_leaves_the_run_behind() {
     let asked = asks(&server, &of("v1")).timeout(Duration::from_millis(700)).send().await;
     assert!(asked.unwrap_err().is_timeout());
     let (_, runs) = server.json(server.host("GET", "/v1/runs")).await;
-    assert_eq!((runs.as_array().unwrap().len(), &runs[0]["state"]), (1, &json!("queued")), "{runs}");
+    assert_eq!((runs["items"].as_array().unwrap().len(), &runs["items"][0]["state"]), (1, &json!("queued")), "{runs}");
     server.launched.stop().await.unwrap();
 }
 
@@ -191,6 +191,6 @@ async fn whatever_else_happens_is_a_problem_that_is_not_ok() {
     let unconfirmed = refused(asks(&server, &json!({ "database": "shop/staging", "tag": "v3" })), 409).await;
     assert!(unconfirmed.contains("env confirm"), "{unconfirmed}");
     let (_, runs) = server.json(server.host("GET", "/v1/runs")).await;
-    assert_eq!(runs.as_array().unwrap().len(), 1, "what is refused leaves no run: {runs}");
+    assert_eq!(runs["items"].as_array().unwrap().len(), 1, "what is refused leaves no run: {runs}");
     server.launched.stop().await.unwrap();
 }

@@ -22,6 +22,7 @@ mod keys;
 mod open;
 mod overview;
 mod queue;
+mod request_key;
 mod sight;
 
 /// Makes of each `async fn name(catalogue: &Catalogue)` two tests: `sqlite::name` and `postgres::name`.

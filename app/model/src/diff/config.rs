@@ -6,6 +6,7 @@ use super::Change;
 
 /// What is not the same in a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ConfigChanges {
     /// By name.
     pub variables: Vec<VariableChange>,
@@ -18,6 +19,7 @@ pub struct ConfigChanges {
 
 /// One variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct VariableChange {
     /// Its name.
     pub name: String,

@@ -7,6 +7,7 @@ use crate::state::Kind;
 
 /// What is not the same in a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DatabaseChanges {
     /// The engine: `postgres`, `sqlite`.
     pub engine: String,
@@ -22,6 +23,7 @@ pub struct DatabaseChanges {
 
 /// One object of the schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ObjectChange {
     /// `table`, `view`, `index`, `constraint`, `function`, `sequence`, `type`, `trigger`, `policy`, …
     pub kind: String,
@@ -42,6 +44,7 @@ pub struct ObjectChange {
 
 /// One table's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TableChange {
     /// The schema that it lies in; SQLite: `main`.
     pub schema: String,
@@ -57,6 +60,7 @@ pub struct TableChange {
 
 /// Which rows of a table differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum RowChanges {
     /// The rows were not read: nobody asked for it, or only one side has the table.
@@ -81,6 +85,7 @@ pub enum RowChanges {
 
 /// One sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SequenceChange {
     /// With its schema: `public.orders_id_seq`.
     pub name: String,
@@ -95,6 +100,7 @@ pub type Cell = Option<String>;
 
 /// `GET …/diff/{second}/table`: one table opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TableRows {
     /// The kind of its component.
     pub kind: Kind,
@@ -120,6 +126,7 @@ pub struct TableRows {
 
 /// One row that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RowChange {
     /// What became of it.
     pub change: Change,

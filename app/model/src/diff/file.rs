@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 /// `GET …/diff/{second}/file`: one file in both checkpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FileView {
     /// Its path below the component; bytes that are not UTF-8 as `\xNN`.
     pub path: String,
@@ -18,6 +19,7 @@ pub struct FileView {
 
 /// One side of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FileFacts {
     /// `file`, `dir`, `symlink`, …
     pub kind: String,
@@ -37,6 +39,7 @@ pub struct FileFacts {
 
 /// What is not the same in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum FileBody {
     /// Text, or the target of a link.
@@ -71,6 +74,7 @@ pub enum FileBody {
 
 /// Lines that stand together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Hunk {
     /// The number of its first line in the first one, from 1; where it has no line there, the one before it.
     pub before_start: u32,
@@ -82,6 +86,7 @@ pub struct Hunk {
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DiffLine {
     /// Which side has it.
     pub change: LineChange,
@@ -99,6 +104,7 @@ pub struct DiffLine {
 
 /// Which side has a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LineChange {
     /// Both.
@@ -111,6 +117,7 @@ pub enum LineChange {
 
 /// How a line ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LineEnd {
     /// With a line feed.
@@ -133,6 +140,7 @@ impl LineEnd {
 
 /// A piece of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Span {
     /// Its text.
     pub text: String,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is not the same in a tree of files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FileChanges {
     /// Of all changes, those that are not listed included.
     pub counts: FileCounts,
@@ -15,6 +16,7 @@ pub struct FileChanges {
 
 /// How many, of everything but directories that only one side has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FileCounts {
     /// Other content, other link target, or another kind of entry.
     pub modified: u64,
@@ -32,6 +34,7 @@ pub struct FileCounts {
 
 /// One entry of the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FileChange {
     /// Its path below the component, in the second one where it is there; bytes that are not UTF-8 as `\xNN`. It may hold
     /// any other character, line ends included.
@@ -58,6 +61,7 @@ pub struct FileChange {
 
 /// What became of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum FileChangeKind {
     /// Other content, other link target, or another kind of entry.
@@ -91,6 +95,7 @@ impl FileChangeKind {
 
 /// How many lines of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Lines {
     /// Only in the second one.
     pub added: u64,

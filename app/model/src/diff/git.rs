@@ -5,15 +5,25 @@ use time::OffsetDateTime;
 
 use super::{BeforeAfter, FileChanges};
 
+/// A text on both sides, where there is one.
+pub type Texts = BeforeAfter<Option<String>>;
+
+/// A yes or no on both sides.
+pub type Flags = BeforeAfter<bool>;
+
 /// What is not the same in a repository.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct GitChanges {
     /// The commit that HEAD resolves to, if any.
-    pub head: BeforeAfter<Option<String>>,
+    #[cfg_attr(feature = "schema", schema(inline))]
+    pub head: Texts,
     /// The branch that HEAD names, if any.
-    pub branch: BeforeAfter<Option<String>>,
+    #[cfg_attr(feature = "schema", schema(inline))]
+    pub branch: Texts,
     /// Whether there was uncommitted work.
-    pub uncommitted: BeforeAfter<bool>,
+    #[cfg_attr(feature = "schema", schema(inline))]
+    pub uncommitted: Flags,
     /// By name; Holdfast's own refs for staged and uncommitted work are not among them.
     pub refs: Vec<RefChange>,
     /// Commits that HEAD, a branch or a tag of the second reaches, and none of the first; newest first.
@@ -28,6 +38,7 @@ pub struct GitChanges {
 
 /// One ref.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RefChange {
     /// In full: `refs/heads/main`.
     pub name: String,
@@ -39,6 +50,7 @@ pub struct RefChange {
 
 /// One commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Commit {
     /// Its hash in full.
     pub id: String,

@@ -7,6 +7,7 @@ use crate::{id::CheckpointId, name::Name};
 
 /// `GET /v1/checkpoints/{id}/tree`: one folder of a `files` component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FolderView {
     /// The checkpoint.
     pub checkpoint: CheckpointId,
@@ -25,6 +26,7 @@ pub struct FolderView {
 
 /// One entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EntryView {
     /// Its name; bytes that are not UTF-8 as `\xNN`.
     pub name: String,

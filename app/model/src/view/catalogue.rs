@@ -8,6 +8,7 @@ use crate::name::Name;
 
 /// `POST /v1/catalogue/copies`: a copy that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CatalogueCopied {
     /// The project in whose vault it lies.
     pub project: Name,
@@ -28,6 +29,7 @@ pub struct CatalogueCopied {
 
 /// `GET /v1/catalogue/kit`: what `holdfast recover` needs. It opens every project, and has no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CatalogueKit {
     /// What opens the vault in which the copies lie; its commands are those of a recovery.
     #[serde(flatten)]
@@ -38,6 +40,7 @@ pub struct CatalogueKit {
 
 /// What `holdfast recover` brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Recovered {
     /// The data directory that it wrote.
     pub data_dir: String,
@@ -66,6 +69,7 @@ pub struct Recovered {
 
 /// A vault that cannot be opened where the catalogue knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MissingVault {
     /// Its project.
     pub project: Name,

@@ -8,6 +8,7 @@ use crate::name::Name;
 
 /// Everything that the first page says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Overview {
     /// When it was read; ages are counted from here, so that server and browser draw the same.
     #[serde(with = "time::serde::rfc3339")]
@@ -34,6 +35,7 @@ pub struct Overview {
 
 /// One project's storage over time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StorageSeries {
     /// The project.
     pub project: Name,
@@ -43,6 +45,7 @@ pub struct StorageSeries {
 
 /// One day's sample.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StoragePoint {
     /// The day, UTC.
     pub day: Date,
@@ -54,6 +57,7 @@ pub struct StoragePoint {
 
 /// Something that needs a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Attention {
     /// What is the case, and why it matters.
     pub message: String,

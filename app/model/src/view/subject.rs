@@ -9,6 +9,7 @@ use crate::{id::VaultId, name::Name};
 
 /// What a run works on; in JSON one key, `environment` or `vault`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// A running application.
@@ -19,6 +20,7 @@ pub enum Subject {
 
 /// A vault, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct VaultRef {
     /// Its id.
     pub id: VaultId,

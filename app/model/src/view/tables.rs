@@ -6,6 +6,7 @@ use crate::{diff::Cell, id::CheckpointId, name::Name};
 
 /// `GET /v1/checkpoints/{id}/tables`: the tables of a database component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TablesView {
     /// The checkpoint.
     pub checkpoint: CheckpointId,
@@ -19,6 +20,7 @@ pub struct TablesView {
 
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TableEntry {
     /// The schema that it lies in; SQLite: `main`.
     pub schema: String,
@@ -35,6 +37,7 @@ pub struct TableEntry {
 
 /// `GET /v1/checkpoints/{id}/table`: some rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TablePage {
     /// The checkpoint.
     pub checkpoint: CheckpointId,

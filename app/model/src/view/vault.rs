@@ -8,6 +8,7 @@ use crate::{name::Name, state::VaultRole};
 
 /// `GET /v1/vaults`: a vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct VaultView {
     /// The project that owns it.
     pub project: Name,
@@ -20,6 +21,7 @@ pub struct VaultView {
     /// Whether checkpoints are written here first, copied here, or no longer written here.
     pub role: VaultRole,
     /// Checkpoints of the project that are in it, and how many it has in all.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<u64>))]
     pub checkpoints: (u64, u64),
     /// When it was last checked.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -32,6 +34,7 @@ pub struct VaultView {
 
 /// One thing that a storage was tried with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Trial {
     /// `put`, `list`, …
     pub name: String,
@@ -45,6 +48,7 @@ pub struct Trial {
 
 /// `POST /v1/vaults/{project}/copy`: what came of asking for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StartedCopy {
     /// What the storage of a new vault was tried with; empty for one that is known.
     pub trials: Vec<Trial>,
@@ -54,6 +58,7 @@ pub struct StartedCopy {
 
 /// What adding a vault showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AddedVault {
     /// The vault.
     pub vault: VaultView,
@@ -63,6 +68,7 @@ pub struct AddedVault {
 
 /// What adopting a vault brought.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Adopted {
     /// The project that it is the vault of now.
     pub project: Name,
@@ -82,6 +88,7 @@ pub struct Adopted {
 
 /// An environment that came with a vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AdoptedEnvironment {
     /// Where it stands.
     pub environment: EnvironmentRef,
@@ -91,6 +98,7 @@ pub struct AdoptedEnvironment {
 
 /// What is needed to read a vault without Holdfast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RecoveryKit {
     /// The project.
     pub project: Name,
