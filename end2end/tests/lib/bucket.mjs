@@ -58,6 +58,7 @@ export class Bucket {
         `-s3.port.grpc=${s3Grpc}`,
         '-s3.port.iceberg=0',
         '-s3.port.lance=0',
+        '-s3.iam.readOnly=false',
         `-s3.config=${this.home}/s3.json`,
         '-master.telemetry=false',
         '-master.volumeSizeLimitMB=1024',
@@ -88,23 +89,55 @@ export class Bucket {
     });
   }
 
-  /** A plain signed request to the store; gives what curl printed, the status in its last line. */
-  async request(method, path, ...more) {
+  /**
+   * A plain signed request to the store; gives what curl printed, the status in its last line. `body` is sent; `as` are
+   * the variables of another credential.
+   */
+  async request(method, path, { headers = [], body, as = this.env } = {}) {
+    const sent = ['-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', '-H', 'content-type: application/octet-stream', '--data-binary', body];
     const { stdout } = await run('curl', [
       '-sS',
       ...['-X', method, '--aws-sigv4', 'aws:amz:us-east-1:s3', '-w', '\n%{http_code}'],
-      ...more,
+      ...headers.flatMap((header) => ['-H', header]),
+      ...(body === undefined ? [] : sent),
       `${this.endpoint}/${this.name}${path}`,
-      ...['--user', `${access.id}:${access.secret}`],
+      ...['--user', `${as.AWS_ACCESS_KEY_ID}:${as.AWS_SECRET_ACCESS_KEY}`],
     ]);
     return stdout;
+  }
+
+  /**
+   * A credential that may read and write below this prefix and delete nothing but locks: what a server, a pipeline or an
+   * agent should have. Gives its variables.
+   */
+  async appendOnly(prefix, name = 'append-only') {
+    const iam = async (form) => {
+      const body = new URLSearchParams({ Version: '2010-05-08', UserName: name, ...form }).toString();
+      const sign = ['--aws-sigv4', 'aws:amz:us-east-1:iam', '--user', `${access.id}:${access.secret}`];
+      const { stdout } = await run('curl', ['-sS', '--fail-with-body', '-X', 'POST', ...sign, '-d', body, `${this.endpoint}/`]);
+      return (tag) => stdout.match(new RegExp(`<${tag}>([^<]+)<`))?.[1];
+    };
+    const below = `arn:aws:s3:::${this.name}/${prefix}`;
+    const allow = (Action, ...Resource) => ({ Effect: 'Allow', Action, Resource });
+    const statements = [
+      allow(['s3:GetObject', 's3:PutObject', 's3:GetObjectRetention', 's3:PutObjectRetention'], `${below}/*`),
+      allow(['s3:ListBucket', 's3:ListBucketVersions', 's3:GetBucketVersioning', 's3:GetBucketObjectLockConfiguration'], `arn:aws:s3:::${this.name}`),
+      allow(['s3:DeleteObject'], `${below}/locks/*`),
+    ];
+    await iam({ Action: 'CreateUser' });
+    const key = await iam({ Action: 'CreateAccessKey' });
+    const document = JSON.stringify({ Version: '2012-10-17', Statement: statements });
+    await iam({ Action: 'PutUserPolicy', PolicyName: 'append-only', PolicyDocument: document });
+    const env = { AWS_ACCESS_KEY_ID: key('AccessKeyId'), AWS_SECRET_ACCESS_KEY: key('SecretAccessKey') };
+    await until('the credential works', async () => /\n200$/.test(await this.request('GET', `?list-type=2&prefix=${prefix}`, { as: env })), { timeout: 30_000, every: 200 });
+    return env;
   }
 
   /** A bucket with object lock, as soon as the store is there. */
   async make() {
     await until(
       'the bucket is made',
-      async () => /\n(200|409)$/.test(await this.request('PUT', '', '-H', 'x-amz-bucket-object-lock-enabled: true')),
+      async () => /\n(200|409)$/.test(await this.request('PUT', '', { headers: ['x-amz-bucket-object-lock-enabled: true'] })),
       { timeout: 60_000, every: 300 },
     );
   }
