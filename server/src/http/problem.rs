@@ -30,6 +30,7 @@ impl ApiError {
             status: status.as_u16(),
             detail: Some(detail.into()).filter(|detail: &String| !detail.is_empty()),
             errors: Vec::new(),
+            pending: None,
         })
     }
 }
