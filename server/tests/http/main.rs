@@ -8,6 +8,7 @@ mod definitions;
 mod gate;
 mod harness;
 mod issuer;
+mod pending;
 mod problems;
 mod refusals;
 mod restores;
