@@ -142,8 +142,8 @@ describe('a login at a terminal', () => {
   });
 
   test('without an address, the only login is the server that is meant', async () => {
-    const { stdout } = await run(stack.binary, ['env', 'list', '--json'], { env: own({ HOLDFAST_URL: undefined }) });
-    assert.doesNotThrow(() => JSON.parse(stdout));
+    const { status, stdout, stderr } = await run(stack.binary, ['env', 'list', '--json'], { env: own({ HOLDFAST_URL: undefined }) });
+    assert.deepEqual([status, JSON.parse(stdout)], [0, []], stderr);
   });
 
   test('what needs a new sign-in waits for its page: a definition, confirmed', async () => {

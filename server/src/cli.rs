@@ -1,7 +1,7 @@
 //! The command line. Every subcommand but `serve`, `doctor` and `recover` is a client of the REST API and touches
 //! neither catalogue nor vault, so that what it can do is what the API allows.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 sealed but its gate is shut, 130 left a run to the server.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 sealed but its gate is shut, 130 left before its end.
 
 use std::process::ExitCode;
 

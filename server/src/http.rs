@@ -2,7 +2,7 @@
 //!
 //! | world | where | credential |
 //! |---|---|---|
-//! | programs | `/v1/…`, `/api/…` | a bearer token; a cookie counts for nothing |
+//! | programs, and people at a terminal | `/v1/…`, `/api/…` | a bearer token; a cookie counts for nothing |
 //! | people | pages, `/ui/…`, `/sign-in` | a session cookie; a bearer token counts for nothing |
 //! | anybody | `/healthz`, `/readyz`, the site's files | none |
 
