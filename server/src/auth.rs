@@ -33,7 +33,8 @@ pub struct Caller {
     pub kind: CallerKind,
     /// What it may do, and where.
     pub access: Access,
-    /// Whether it has proven a short time ago who it is, or cannot be asked to.
+    /// Whether it has proven a short time ago who it is, has confirmed this one request on its page, or cannot be asked
+    /// to.
     pub fresh: bool,
 }
 

@@ -1,7 +1,7 @@
 //! The command line. Every subcommand but `serve`, `doctor` and `recover` is a client of the REST API and touches
 //! neither catalogue nor vault, so that what it can do is what the API allows.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 sealed but its gate is shut, 130 left a run to the server.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 sealed but its gate is shut, 130 left before its end.
 
 use std::process::ExitCode;
 
@@ -12,18 +12,22 @@ mod apply;
 mod archive;
 mod arguments;
 mod audit;
+mod auth;
 mod bucket;
 mod catalogue;
 mod checkpoint;
 mod client;
 mod completions;
 mod confirm;
+mod credential;
 mod definition_file;
 mod discover;
 mod environment;
 mod failure;
 mod follow;
 mod key;
+mod login;
+mod logins;
 mod logs;
 mod output;
 mod print;
@@ -104,6 +108,9 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Result<Ending, Failu
         Command::Key(command) => key::run(&session, command).await,
         Command::Audit(command) => audit::run(&session, command).await,
         Command::Recover(arguments) => recover::run(&session, *arguments).await,
+        Command::Login(arguments) => login::run(&session, arguments).await,
+        Command::Logout => login::out(&session).await,
+        Command::Auth(command) => auth::run(&session, command).await,
         Command::SignInLink => sign_in_link::run(&session).await,
         Command::Doctor => session::doctor(&session).await,
         Command::Completions(arguments) => completions::run(&session, &arguments),

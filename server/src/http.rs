@@ -2,7 +2,7 @@
 //!
 //! | world | where | credential |
 //! |---|---|---|
-//! | programs | `/v1/…`, `/api/…` | a bearer token; a cookie counts for nothing |
+//! | programs, and people at a terminal | `/v1/…`, `/api/…` | a bearer token; a cookie counts for nothing |
 //! | people | pages, `/ui/…`, `/sign-in` | a session cookie; a bearer token counts for nothing |
 //! | anybody | `/healthz`, `/readyz`, the site's files | none |
 
@@ -46,9 +46,11 @@ mod host;
 mod import;
 mod keys;
 mod log;
+mod me;
 mod openapi;
 mod pace;
 mod peer;
+mod pending;
 pub mod problem;
 pub mod routes;
 mod sign_in;

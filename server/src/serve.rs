@@ -242,6 +242,9 @@ async fn forget_old_sessions(actions: Actions, cancel: CancellationToken) {
         if let Err(error) = actions.store().delete_expired_sessions().await {
             tracing::warn!(%error, "old sessions could not be removed");
         }
+        if let Err(error) = actions.store().delete_old_pending().await {
+            tracing::warn!(%error, "old pending actions could not be removed");
+        }
     }
 }
 

@@ -28,6 +28,7 @@ mod live;
 mod locks;
 mod open;
 mod overview;
+mod pending;
 mod publish;
 mod queue;
 mod recovery;
@@ -56,6 +57,7 @@ pub use error::StoreError;
 pub use gate::GateAsked;
 pub use keys::{KeyRow, NewKey};
 pub use live::Live;
+pub use pending::{NewPending, NotTaken, PendingRow, SameRequest};
 pub use queue::{ATTEMPTS, HEARTBEAT, LEASE};
 pub use request_key::RequestKey;
 pub use rows::{

@@ -111,6 +111,8 @@ id!(/// Something that became true of a checkpoint after its seal.
     FactId, "fct");
 id!(/// A key of a program.
     KeyId, "key");
+id!(/// Something that a person at a terminal has asked for and must confirm on a page.
+    PendingId, "pnd");
 id!(/// A deploy.
     DeployId, "dep");
 

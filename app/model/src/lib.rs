@@ -6,7 +6,8 @@
 //! |---|---|
 //! | [`id`], [`name`] | identifiers that sort by time; names that may become paths |
 //! | [`audit`], [`key`] | the audit log as it is shown; keys of programs |
-//! | [`access`] | roles, permissions, and what a caller has been given |
+//! | [`access`], [`me`] | roles, permissions, and what a caller has been given |
+//! | [`pending`] | what a person at a terminal has asked for and must confirm on a page |
 //! | [`state`] | the four states that are never mixed, and the other closed lists of words |
 //! | [`definition`], [`secret`] | `holdfast.yaml` as it is read: what an environment consists of |
 //! | [`manifest`], [`ledger`] | what a sealed checkpoint says of itself |
@@ -32,7 +33,9 @@ pub mod id;
 pub mod key;
 pub mod ledger;
 pub mod manifest;
+pub mod me;
 pub mod name;
+pub mod pending;
 pub mod plan;
 pub mod problem;
 pub mod request;

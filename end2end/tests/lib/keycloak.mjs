@@ -82,6 +82,7 @@ name = "keycloak"
 issuer = "${this.issuer}"
 client_id = "holdfast"
 client_secret_file = "${secretFile}"
+device_client_id = "holdfast-cli"
 audience = "holdfast-api"
 role_claim = "groups"
 roles = [

@@ -90,7 +90,7 @@ impl ActionError {
             Self::Invalid { errors, .. } | Self::Unprocessable { errors, .. } => errors,
             _ => Vec::new(),
         };
-        Problem { kind: kind.into(), title: title.into(), status, detail, errors }
+        Problem { kind: kind.into(), title: title.into(), status, detail, errors, pending: None }
     }
 }
 

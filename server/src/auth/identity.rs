@@ -9,7 +9,7 @@
 //! | `flow` | authorization code with PKCE, refresh, step-up |
 //! | `sessions` | who is signed in by a browser's session, and for how long |
 //! | `logout` | the end of a session, from either side |
-//! | `bearer` | access tokens of programs |
+//! | `bearer` | access tokens, of programs and of people at a terminal |
 
 use std::{sync::Arc, time::Duration};
 

@@ -46,7 +46,15 @@ pub fn unfolded(arguments: Arguments) -> Result<Arguments, Failure> {
             mend: "see `holdfast --help` for the commands".into(),
         }
     })?;
-    if matches!(inner.command, Command::Serve(_) | Command::Recover(_) | Command::Admin(_)) {
+    if matches!(
+        inner.command,
+        Command::Serve(_)
+            | Command::Recover(_)
+            | Command::Admin(_)
+            | Command::Login(_)
+            | Command::Logout
+            | Command::Auth(_)
+    ) {
         return Err(Failure::Usage {
             message: "this command asks no server".into(),
             mend: "run it without `admin`".into(),

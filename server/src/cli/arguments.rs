@@ -5,9 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    admin::AdminArguments, apply::ApplyArguments, audit::AuditCommand, catalogue::CatalogueCommand,
+    admin::AdminArguments, apply::ApplyArguments, audit::AuditCommand, auth::AuthCommand, catalogue::CatalogueCommand,
     checkpoint::CheckpointCommand, completions::CompletionsArguments, environment::EnvironmentCommand, key::KeyCommand,
-    logs::LogsArguments, recover::RecoverArguments, session::ServeArguments, vault::VaultCommand,
+    login::LoginArguments, logs::LogsArguments, recover::RecoverArguments, session::ServeArguments,
+    vault::VaultCommand,
 };
 use crate::auth::admin::Door;
 
@@ -96,6 +97,13 @@ pub enum Command {
     Audit(AuditCommand),
     /// Bring the catalogue of a lost host back from a vault, into an empty data directory
     Recover(Box<RecoverArguments>),
+    /// Sign in at this terminal with an identity provider, by a code that you give in a browser
+    Login(LoginArguments),
+    /// Sign out at this terminal
+    Logout,
+    /// The token of whoever has signed in at this terminal
+    #[command(subcommand)]
+    Auth(AuthCommand),
     /// Print a new link that signs one browser in, once
     SignInLink,
     /// Say what this machine has and lacks for captures and drills

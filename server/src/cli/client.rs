@@ -7,26 +7,28 @@ use holdfast_model::{
     id::RunId,
     name::Name,
     plan::RestorePlan,
-    problem::Problem,
     request::{
         AddVault, AdoptVault, CheckVault, CopyCatalogue, CopyVault, CreateCheckpoint, PruneVault, RepairVault,
         RestoreCheckpoint,
     },
-    secret::Secret,
     view::{
         AddedVault, Adopted, CatalogueCopied, CatalogueKit, CheckpointList, CheckpointView, Confirmation,
         EnvironmentView, LogLine, RecoveryKit, RunList, RunView, StartedCopy, VaultView,
     },
 };
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use time::OffsetDateTime;
 use url::{Host, Url};
 
-use super::{discover::Server, failure::Failure};
+use super::{credential::Credential, discover::Server, failure::Failure};
 
 mod access;
+mod pending;
+mod send;
+
+pub use send::root_cause;
 
 /// Applying a definition tries its databases out, which takes the longest of all plain requests.
 const ANSWER_WITHIN: Duration = Duration::from_secs(180);
@@ -40,7 +42,7 @@ pub struct Client {
     /// For what may be silent for as long as the other side works.
     patient: reqwest::Client,
     base: Url,
-    token: Secret,
+    credential: Credential,
 }
 
 /// What narrows a list of checkpoints.
@@ -72,18 +74,12 @@ impl Client {
     /// # Errors
     /// When the system's TLS or resolver cannot be set up.
     pub fn new(server: Server) -> Result<Self, Failure> {
-        let builder = || {
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(Duration::from_secs(5))
-                .redirect(reqwest::redirect::Policy::none());
-            if is_loopback(&server.url) { builder.no_proxy() } else { builder }
-        };
+        let builder = || http(&server.url);
         let built =
             |builder: reqwest::ClientBuilder| builder.build().map_err(|error| Failure::Server(root_cause(&error)));
         let http = built(builder().read_timeout(SILENT_FOR.max(ANSWER_WITHIN)))?;
         let patient = built(builder().tcp_keepalive(SILENT_FOR))?;
-        Ok(Self { http, patient, base: server.url, token: server.token })
+        Ok(Self { http, patient, base: server.url, credential: server.credential })
     }
 
     /// Whether the token leaves this machine without encryption.
@@ -226,8 +222,7 @@ impl Client {
             .query(&environment.map(|environment| ("environment", environment)).as_slice());
         let request = request.header("content-type", "application/octet-stream").body(body);
         let response = self.send(request).await?;
-        let bytes = response.bytes().await.map_err(|error| self.broken(&error))?;
-        serde_json::from_slice(&bytes).map_err(|error| self.odd(format!("its answer: {error}")))
+        self.parsed(response).await
     }
 
     /// `GET /v1/runs/{id}`.
@@ -346,53 +341,15 @@ impl Client {
         }
         Ok(url)
     }
+}
 
-    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
-        let response = self.send(request.timeout(ANSWER_WITHIN)).await?;
-        let bytes = response.bytes().await.map_err(|error| self.broken(&error))?;
-        serde_json::from_slice(&bytes).map_err(|error| self.odd(format!("its answer: {error}")))
-    }
-
-    /// For what may take hours: only the connection's end is the end.
-    async fn read_late<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
-        let response = self.send(request.timeout(Duration::from_secs(24 * 3600))).await?;
-        let bytes = response.bytes().await.map_err(|error| self.broken(&error))?;
-        serde_json::from_slice(&bytes).map_err(|error| self.odd(format!("its answer: {error}")))
-    }
-
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        let response = request.bearer_auth(self.token.expose()).send().await.map_err(|error| self.broken(&error))?;
-        if response.status().is_success() { Ok(response) } else { Err(self.refused(response).await) }
-    }
-
-    /// The failure behind an error of the connection.
-    pub fn broken(&self, error: &reqwest::Error) -> Failure {
-        let (url, reason) = (self.base.to_string(), root_cause(error));
-        let url = url.trim_end_matches('/').to_owned();
-        if error.is_connect() {
-            Failure::NoAnswer { url, reason }
-        } else if error.is_timeout() {
-            Failure::NoAnswer { url, reason: "it was given three minutes".into() }
-        } else {
-            Failure::BrokenOff { url, reason }
-        }
-    }
-
-    async fn refused(&self, response: Response) -> Failure {
-        let status = response.status();
-        let bytes = match response.bytes().await {
-            Ok(bytes) => bytes,
-            Err(error) => return self.broken(&error),
-        };
-        match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => Failure::Problem(Box::new(problem)),
-            Err(_) => self.odd(format!("it answered {status}")),
-        }
-    }
-
-    fn odd(&self, reason: String) -> Failure {
-        Failure::NotHoldfast { url: self.base.to_string().trim_end_matches('/').to_owned(), reason }
-    }
+/// How requests to an address are sent: what it redirects to is never followed.
+pub fn http(to: &Url) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(5))
+        .redirect(reqwest::redirect::Policy::none());
+    if is_loopback(to) { builder.no_proxy() } else { builder }
 }
 
 /// `project/name` as one segment of a path.
@@ -407,13 +364,4 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         None => false,
     }
-}
-
-/// The innermost reason: "Connection refused (os error 111)" and not four layers around it.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

@@ -1,13 +1,19 @@
-//! Finds the server and a credential: by `--url`/`HOLDFAST_URL` and `HOLDFAST_TOKEN`, else by `client.json`, which
-//! the server on this machine writes into its data directory.
+//! Finds the server and a credential. The server: by `--url`/`HOLDFAST_URL`, else by `client.json`, which the server on
+//! this machine writes into its data directory, else the only one that somebody is signed in to at this terminal. The
+//! credential: `HOLDFAST_TOKEN`, else the login to that server, else that of `client.json`.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, sync::Arc};
 
 use holdfast_model::secret::Secret;
 use serde::Deserialize;
 use url::Url;
 
-use super::{arguments::Global, failure::Failure};
+use super::{
+    arguments::Global,
+    credential::{Credential, Renewed},
+    failure::Failure,
+    logins::Logins,
+};
 use crate::config::Settings;
 
 /// A server's address and what it lets in.
@@ -15,8 +21,8 @@ use crate::config::Settings;
 pub struct Server {
     /// Scheme, host and port; a path where the server lies behind one.
     pub url: Url,
-    /// The bearer token.
-    pub token: Secret,
+    /// What is sent as a bearer token.
+    pub credential: Credential,
 }
 
 #[derive(Deserialize)]
@@ -33,27 +39,72 @@ pub fn server(global: &Global) -> Result<Server, Failure> {
     if let Some(door) = &global.door {
         // Opened in this machine's data directory: it is for that server alone.
         let found = client_file(global)?;
-        return Ok(Server { url: found.url, token: door.token().clone() });
+        return Ok(Server { url: found.url, credential: Credential::Token(door.token().clone()) });
     }
     let token = std::env::var("HOLDFAST_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
-    let named = global.url.as_deref().filter(|url| !url.is_empty());
-    match (named, token) {
-        (Some(url), Some(token)) => Ok(Server { url: address(url)?, token }),
-        (Some(url), None) => {
-            let url = address(url)?;
+    match (named(global)?, token) {
+        (Some(url), Some(token)) => Ok(Server { url, credential: Credential::Token(token) }),
+        (Some(url), None) => match login(&url)? {
+            Some(login) => Ok(login),
             // The credential of this machine's own server is given to that server alone.
-            match client_file(global) {
+            None => match client_file(global) {
                 Ok(found) if found.url.origin() == url.origin() => Ok(found),
                 _ => Err(Failure::NoServer {
                     message: format!("there is no credential for {url}"),
-                    mend: "set HOLDFAST_TOKEN".into(),
+                    mend: "sign in with: holdfast login --url, or set HOLDFAST_TOKEN".into(),
                 }),
-            }
-        }
-        (None, token) => {
-            let found = client_file(global)?;
-            Ok(Server { token: token.unwrap_or(found.token), url: found.url })
-        }
+            },
+        },
+        (None, Some(token)) => Ok(Server { url: client_file(global)?.url, credential: Credential::Token(token) }),
+        (None, None) => match client_file(global) {
+            Ok(found) => Ok(login(&found.url)?.unwrap_or(found)),
+            Err(failure) => match only_login()? {
+                Some(url) => login(&url)?.ok_or(failure),
+                None => Err(failure),
+            },
+        },
+    }
+}
+
+/// The address that people sign in to and out of at this terminal: that of the server that commands would ask.
+///
+/// # Errors
+/// [`Failure::NoServer`] says what was looked for, and how to give it.
+pub fn address_of_server(global: &Global) -> Result<Url, Failure> {
+    if let Some(url) = named(global)? {
+        return Ok(url);
+    }
+    match client_file(global) {
+        Ok(found) => Ok(found.url),
+        Err(failure) => only_login()?.ok_or_else(|| Failure::NoServer {
+            message: failure.to_string(),
+            mend: "name the server: --url https://… (or HOLDFAST_URL)".into(),
+        }),
+    }
+}
+
+fn named(global: &Global) -> Result<Option<Url>, Failure> {
+    global.url.as_deref().filter(|url| !url.is_empty()).map(address).transpose()
+}
+
+/// The login to a server at this terminal.
+fn login(url: &Url) -> Result<Option<Server>, Failure> {
+    let Some(logins) = Logins::of_caller() else { return Ok(None) };
+    let key = Logins::key(url);
+    let found = logins.read()?.remove(&key);
+    Ok(found.map(|login| {
+        let credential = Credential::Login(Arc::new(Renewed::new(logins, key, login)));
+        Server { url: url.clone(), credential }
+    }))
+}
+
+/// The server that somebody is signed in to, where it is one only.
+fn only_login() -> Result<Option<Url>, Failure> {
+    let Some(logins) = Logins::of_caller() else { return Ok(None) };
+    let mut all = logins.read()?.into_keys();
+    match (all.next(), all.next()) {
+        (Some(one), None) => address(&one).map(Some),
+        _ => Ok(None),
     }
 }
 
@@ -88,7 +139,8 @@ fn read(path: &Path) -> Result<Server, Unread> {
     let file: ClientFile = serde_json::from_str(&text).map_err(|error| {
         Unread::Other(format!("line {}, column {} is not as the server writes it", error.line(), error.column()))
     })?;
-    Ok(Server { url: address(&file.url).map_err(|failure| Unread::Other(failure.to_string()))?, token: file.token })
+    let url = address(&file.url).map_err(|failure| Unread::Other(failure.to_string()))?;
+    Ok(Server { url, credential: Credential::Token(file.token) })
 }
 
 /// The settings of the server on this machine, with options put above the environment.

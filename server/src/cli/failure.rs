@@ -86,6 +86,30 @@ pub enum Failure {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// Nobody is signed in there at this terminal, or no longer.
+    #[error("{message}")]
+    Login {
+        /// What is not as it must be.
+        message: String,
+        /// What to type.
+        mend: String,
+    },
+    /// The identity provider cannot be asked.
+    #[error("the identity provider {issuer} cannot be asked{}", because(.reason))]
+    Provider {
+        /// Which.
+        issuer: String,
+        /// What happened.
+        reason: String,
+    },
+    /// What needs a new sign-in was not confirmed, and so not done.
+    #[error("{message}")]
+    NotConfirmed {
+        /// What became of it.
+        message: String,
+        /// Whether the person left before anybody had decided.
+        left: bool,
+    },
     /// The server could not be run, or this machine could not be examined.
     #[error("{0}")]
     Server(String),
@@ -96,10 +120,11 @@ fn because(reason: &str) -> String {
 }
 
 impl Failure {
-    /// The exit code: 2 for wrong usage, 1 for all else.
+    /// The exit code: 2 for wrong usage, 130 where the person left, 1 for all else.
     pub const fn code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
+            Self::NotConfirmed { left: true, .. } => 130,
             _ => 1,
         }
     }
@@ -107,7 +132,7 @@ impl Failure {
     /// Whether trying again in a moment may help.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::NoAnswer { .. } | Self::BrokenOff { .. } => true,
+            Self::NoAnswer { .. } | Self::BrokenOff { .. } | Self::Provider { .. } => true,
             Self::Problem(problem) => matches!(problem.status, 429 | 502..=504),
             _ => false,
         }
@@ -126,10 +151,15 @@ impl Failure {
             Self::NoServer { mend, .. }
             | Self::Run { mend, .. }
             | Self::Usage { mend, .. }
+            | Self::Login { mend, .. }
             | Self::Unconfirmed { mend } => Some(mend.clone()),
+            Self::Provider { .. } => {
+                Some("try again; it is asked when you sign in, and every few minutes after".into())
+            }
             Self::Problem(problem) if problem.status == 401 => {
                 Some("use the credential in client.json of this server's data directory, or set HOLDFAST_TOKEN".into())
             }
+            Self::NotConfirmed { .. } => Some("type the command again if it is meant".into()),
             Self::Problem(_) | Self::Definition { .. } | Self::Refused(_) | Self::Io { .. } | Self::Server(_) => None,
         }
     }
@@ -165,6 +195,9 @@ impl Failure {
             Self::Unconfirmed { .. } => "unconfirmed",
             Self::Io { .. } => "io",
             Self::Server(_) => "server",
+            Self::Login { .. } => "login",
+            Self::Provider { .. } => "provider",
+            Self::NotConfirmed { .. } => "not-confirmed",
         }
     }
 

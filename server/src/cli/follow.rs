@@ -1,7 +1,10 @@
 //! Watches a run to its end: the stream of its events, taken up again behind the last one seen when it breaks, and
 //! the run itself asked for where the stream stays silent. Ctrl-C cancels the run; a second one leaves it alone.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use eventsource_stream::{Event as Message, EventStreamError, Eventsource};
 use holdfast_model::{
@@ -91,6 +94,31 @@ fn leave(run: &RunView, steps: &mut Steps<'_>) -> Result<Followed, Failure> {
     Ok(Followed::Left)
 }
 
+/// Whether Ctrl-C no longer ends this process by itself: once listened to, a signal never does again.
+static LISTENED_TO: AtomicBool = AtomicBool::new(false);
+
+/// Ctrl-C while something is waited for that may be left at any time. Where nobody listens it ends the process by itself.
+#[derive(Debug)]
+pub struct Left(Option<Interrupts>);
+
+impl Left {
+    /// From now on.
+    ///
+    /// # Errors
+    /// When the system does not let us listen.
+    pub fn new() -> Result<Self, Failure> {
+        LISTENED_TO.load(Ordering::Relaxed).then(Interrupts::new).transpose().map(Self)
+    }
+
+    /// Waits for it.
+    pub async fn heard(&mut self) {
+        match &mut self.0 {
+            Some(interrupts) => interrupts.heard().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// Ctrl-C, and the polite signal to end.
 #[derive(Debug)]
 pub struct Interrupts {
@@ -106,6 +134,7 @@ impl Interrupts {
     /// # Errors
     /// When the system does not let us listen.
     pub fn new() -> Result<Self, Failure> {
+        LISTENED_TO.store(true, Ordering::Relaxed);
         let listen = |kind| signal(kind).map_err(|source| Failure::Io { what: "listening for Ctrl-C".into(), source });
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,

@@ -2,6 +2,7 @@
 //! `doctor`, which are no clients, are handed on from here.
 
 use clap::Args;
+use url::Url;
 
 use super::{Ending, arguments::Global, client::Client, discover, failure::Failure, output::Output, print::times};
 use crate::{auth::SignInLink, config::Settings, doctor, serve};
@@ -26,6 +27,14 @@ impl<'a> Session<'a> {
     /// [`Failure::Server`] names the setting that cannot be used.
     pub fn settings(&self) -> Result<Settings, Failure> {
         discover::settings(&self.global, &[])
+    }
+
+    /// The address that people sign in to and out of at this terminal.
+    ///
+    /// # Errors
+    /// [`Failure::NoServer`] when there is none.
+    pub fn address(&self) -> Result<Url, Failure> {
+        discover::address_of_server(&self.global)
     }
 
     /// A client of the server that the options, the environment or `client.json` name.

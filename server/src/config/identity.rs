@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_hours(12);
 /// A session ends in any case after so long.
 const ABSOLUTE: Duration = Duration::from_hours(7 * 24);
 /// Words that stand in addresses below `/sign-in` already.
-const TAKEN: [&str; 1] = ["again"];
+const TAKEN: [&str; 2] = ["again", "devices"];
 
 /// All that is trusted to say who somebody is.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +49,8 @@ pub struct ProviderSettings {
     pub client_id: String,
     /// Its secret; a public client has none.
     pub client_secret: Option<Secret>,
+    /// The public client by which people sign in at a terminal; without one nobody does.
+    pub device_client_id: Option<String>,
     /// What access tokens for the REST API carry in `aud`.
     pub audience: String,
     /// Where the roles stand: a claim, or a path such as `realm_access.roles`.
@@ -116,6 +118,7 @@ pub(super) struct Written {
     issuer: Option<String>,
     client_id: Option<String>,
     client_secret_file: Option<PathBuf>,
+    device_client_id: Option<String>,
     audience: Option<String>,
     role_claim: Option<String>,
     roles: Option<Vec<RoleRule>>,
@@ -237,6 +240,14 @@ impl Written {
                  from an access token; choose another audience, such as holdfast-api",
             ));
         }
+        let device_client_id = self.device_client_id.filter(|client| !client.trim().is_empty());
+        if device_client_id.as_ref() == Some(&audience) {
+            return Err(refused(
+                &name,
+                "`device_client_id` is the same as `audience`: then an ID token of it could not be told from an access \
+                 token; give it the name of a client of its own, such as holdfast-cli",
+            ));
+        }
         let roles = self.roles.unwrap_or_default();
         if roles.is_empty() {
             return Err(refused(
@@ -256,6 +267,7 @@ impl Written {
             issuer,
             client_id,
             client_secret,
+            device_client_id,
             audience,
             role_claim: self.role_claim.unwrap_or_else(|| "groups".into()),
             roles,
@@ -283,6 +295,7 @@ impl Written {
         };
         if self.client_id.is_some()
             || self.client_secret_file.is_some()
+            || self.device_client_id.is_some()
             || self.role_claim.is_some()
             || self.roles.is_some()
             || self.name_claim.is_some()
@@ -422,6 +435,10 @@ mod tests {
     fn what_could_let_the_wrong_one_in_refuses_to_start() {
         let same = wrong(&GOOD.replace("holdfast-api", "holdfast"));
         assert!(same.contains("ID token"), "{same}");
+        let device = |client: &str| format!("{GOOD}device_client_id = '{client}'");
+        assert!(wrong(&device("holdfast-api")).contains("ID token"));
+        assert_eq!(read(&device("cli")).unwrap().providers[0].device_client_id.as_deref(), Some("cli"));
+        assert!(wrong(&GOOD.replace("'sso'", "'devices'")).contains("taken"));
         assert!(wrong(&GOOD.replace("audience = 'holdfast-api'\n", "")).contains("audience mapper"));
         assert!(wrong(&GOOD.replace("https://id", "http://id")).contains("use https"));
         assert!(wrong(&GOOD.replace("['*']", "[]")).contains("projects"));

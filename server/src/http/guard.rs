@@ -9,14 +9,14 @@ use axum::{
 use holdfast_model::access::{Access, Role};
 use tower_sessions::Session;
 
-use super::{ApiError, Rule, Web, card, extract::idempotency_key, pace::Counted, peer::Peer, problem, routes};
+use super::{ApiError, Rule, Web, card, extract::idempotency_key, pace::Counted, peer::Peer, pending, problem, routes};
 use crate::{
     actions::{ActionError, Actions, comes_from, refusal},
     auth::{Caller, CallerKind, SessionError, admin, key, owner, token_hash},
 };
 
 /// Lets the request through, or answers for it. A refusal of somebody who is known is audited.
-pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, mut request: Request, next: Next) -> Response {
+pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, request: Request, next: Next) -> Response {
     if rule == Rule::Open {
         return next.run(request).await;
     }
@@ -46,12 +46,10 @@ pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, mut request: R
             card::refusal(ActionError::Forbidden(why).into(), "Not allowed", "/".to_owned())
         }
         Some(why) => ApiError::from(ActionError::Forbidden(why)).into_response(),
-        None => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
+        None => pending::carry_out(&web, caller, rule, request, next).await,
     };
     if response.status() == StatusCode::FORBIDDEN
+        && response.extensions().get::<pending::Kept>().is_none()
         && let Err(error) = web.unbound().store().audit(&who, "denied", &asked, "").await
     {
         tracing::error!(%error, "the audit log cannot be written");

@@ -81,7 +81,9 @@ Checkpoints of whole applications: taken, proven, compared and put back.
 Errors are `application/problem+json` (RFC 9457) with a stable `type`, and say what to do. Lists come a page at a time, \
 newest first: send `next` of one page as `before` of the following one. A POST that starts a run takes an \
 `Idempotency-Key`: sent again with the same key within 24 hours, the same request is answered with the same run. \
-Environments are named `name`, `project/name` or by id; in an address `project~name`.";
+Environments are named `name`, `project/name` or by id; in an address `project~name`. \
+A person whose access token is refused with `sign-in-again` sends the request with `Holdfast-Pending: wanted`, confirms it \
+on the page that the refusal names, and sends it once more with `Holdfast-Pending: pnd_…`.";
 
 fn tell(operation: &Operation, rule: Rule, schemas: &mut BTreeMap<String, RefOr<Schema>>) -> Told {
     let mut told = OperationBuilder::new()
@@ -150,6 +152,7 @@ fn part(path: &str, name: &str) -> &'static str {
         "other" => "The checkpoint to compare with, in the same words; `live` is none here.",
         "path" => "The path as it stands in the checkpoint's tree.",
         _ if path.starts_with("/v1/runs") => "The run: `run_…`, or the beginning of it.",
+        _ if path.starts_with("/v1/pending") => "The pending action: `pnd_…`.",
         _ if path.starts_with("/v1/keys") => "The key: `key_…`.",
         _ if path.starts_with("/v1/checkpoints") => {
             "The checkpoint: `chk_…` or the beginning of it, its name, `latest`, or `ENV@latest`."

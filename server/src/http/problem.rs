@@ -10,7 +10,7 @@ use axum::{
 use holdfast_model::problem::Problem;
 use serde_json::{Map, Value};
 
-use super::routes::for_programs;
+use super::{pending::AsksToSignIn, routes::for_programs};
 use crate::actions::ActionError;
 
 /// The media type of RFC 9457.
@@ -30,6 +30,7 @@ impl ApiError {
             status: status.as_u16(),
             detail: Some(detail.into()).filter(|detail: &String| !detail.is_empty()),
             errors: Vec::new(),
+            pending: None,
         })
     }
 }
@@ -46,7 +47,11 @@ impl From<ActionError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let asks_to_sign_in = self.0.kind == "sign-in-again";
         let mut response = (status, axum::Json(self.0)).into_response();
+        if asks_to_sign_in {
+            response.extensions_mut().insert(AsksToSignIn);
+        }
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -13,7 +13,7 @@ use axum::{
 use holdfast_model::access::Permission;
 
 use super::{
-    Web, audit, browse, compare, dashboard, evidence, export, gate, guard, health, import, keys, openapi,
+    Web, audit, browse, compare, dashboard, evidence, export, gate, guard, health, import, keys, me, openapi, pending,
     sign_in::{self, provider},
     stream, tables, v1,
 };
@@ -71,6 +71,7 @@ impl Table {
         table.add(&get, "/favicon.ico", Open, site::icon);
         table.add(&get, "/sign-in", Open, sign_in::page);
         table.add(&post, "/sign-in", Open, sign_in::sign_in);
+        table.add(&get, "/sign-in/devices", Open, me::devices);
         table.add(&get, "/sign-in/again", Open, provider::again_with_the_same);
         table.add(&post, "/sign-in/{provider}", Open, provider::begin);
         table.add(&get, "/sign-in/{provider}/callback", Open, provider::finish);
@@ -88,6 +89,12 @@ impl Table {
         table.add(&post, "/ui/imports", May(Import), import::form.layer(DefaultBodyLimit::disable()));
         table.add(&get, "/ui/checkpoints/{id}/drill.json", May(View), evidence::drill);
 
+        table.add(&get, "/pending/{id}", May(View), pending::page::show);
+        table.add(&post, "/ui/pending/{id}/confirm", May(View), pending::page::confirm);
+        table.add(&post, "/ui/pending/{id}/refuse", May(View), pending::page::refuse);
+
+        table.add(&get, "/v1/me", May(View), me::me);
+        table.add(&get, "/v1/pending/{id}", May(View), pending::page::view);
         table.add(&get, "/v1/projects", May(View), v1::projects);
         table.add(&get, "/v1/environments", May(View), v1::environments);
         table.add(&post, "/v1/environments", May(Define), v1::apply);

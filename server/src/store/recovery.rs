@@ -26,7 +26,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let mut write = self.write().await?;
         let now = write.now();
-        for gone in ["delete from session", "delete from sign_in_link"] {
+        for gone in ["delete from session", "delete from sign_in_link", "delete from pending_action"] {
             sqlx::query(gone).execute(write.on()).await?;
         }
         sqlx::query("update credential set revoked_at = $1 where kind = 'host' and revoked_at is null")

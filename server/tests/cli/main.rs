@@ -7,6 +7,7 @@ mod cluster;
 mod definition;
 mod elsewhere;
 mod interrupt;
+mod login;
 #[path = "../../vault/tests/faults/report.rs"]
 mod report;
 mod stopped;

@@ -52,6 +52,8 @@ pub fn holdfast() -> Command {
     for name in ["HOLDFAST_URL", "HOLDFAST_TOKEN", "HOLDFAST_DATA_DIR", "HOLDFAST_LISTEN", "HOLDFAST_DATABASE_URL"] {
         command.env_remove(name);
     }
+    // Who is signed in at this terminal is nothing that a test may find.
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
     command.stdin(Stdio::null());
     command
 }

@@ -121,6 +121,9 @@ fn help_names_examples_and_every_command() {
         "recover",
         "sign-in-link",
         "doctor",
+        "login",
+        "logout",
+        "auth",
         "completions",
         "Examples:",
     ] {

@@ -1,8 +1,8 @@
 //! An issuer whose private key the tests have: it answers discovery and keys on loopback, counts who asks, and refuses
-//! every code. People sign in with a real Keycloak elsewhere.
+//! every code but the one that a test announces. People sign in with a real Keycloak elsewhere.
 
 use std::sync::{
-    Arc, LazyLock,
+    Arc, LazyLock, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 
+use crate::harness::{Server, cookie};
+
 /// One key for all; making it takes a moment.
 static KEY: LazyLock<RsaPrivateKey> = LazyLock::new(|| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap());
 
@@ -28,7 +30,11 @@ static STRANGER: LazyLock<RsaPrivateKey> =
 pub struct Issuer {
     pub url: String,
     fetches: Arc<AtomicUsize>,
+    announced: Announced,
 }
+
+/// The ID token of the next code that is asked for.
+type Announced = Arc<Mutex<Option<String>>>;
 
 impl Issuer {
     pub async fn start() -> Self {
@@ -45,16 +51,47 @@ impl Issuer {
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
         });
+        let announced = Announced::default();
+        let answers = Arc::clone(&announced);
         let router = Router::new()
             .route("/.well-known/openid-configuration", routing::get(move || async { Json(discovery) }))
             .route("/keys", routing::get(keys))
             .route(
                 "/token",
-                routing::post(|| async { (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" }))) }),
+                routing::post(move || async move {
+                    match answers.lock().unwrap().take() {
+                        Some(id_token) => (StatusCode::OK, Json(tokens(&id_token))),
+                        None => (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" }))),
+                    }
+                }),
             )
             .with_state(Arc::clone(&fetches));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, fetches }
+        Self { url, fetches, announced }
+    }
+
+    /// The claims of an access token that a person's device login has brought.
+    pub fn person(&self, name: &str, group: &str) -> Value {
+        let changes = json!({
+            "sub": name, "preferred_username": name, "azp": "holdfast-cli", "client_id": null, "groups": [group],
+            "sid": format!("terminal-{name}"), "auth_time": now() - 3_600,
+        });
+        with(self.claims(), changes)
+    }
+
+    /// Signs a person in by a browser who has given their password so many seconds ago; gives the cookie.
+    pub async fn sign_in(&self, server: &Server, name: &str, group: &str, ago: i64) -> String {
+        let begun = server.ask("POST", "/sign-in/sso").form(&[("next", "/")]).send().await.unwrap();
+        let there: url::Url = begun.headers()["location"].to_str().unwrap().parse().unwrap();
+        let said: std::collections::HashMap<_, _> = there.query_pairs().into_owned().collect();
+        *self.announced.lock().unwrap() = Some(sign(&json!({
+            "iss": self.url, "aud": "holdfast", "sub": name, "exp": now() + 300, "iat": now(), "nonce": said["nonce"],
+            "auth_time": now() - ago, "sid": format!("browser-{name}"), "preferred_username": name, "groups": [group],
+        })));
+        let back = format!("/sign-in/sso/callback?code=c&state={}", said["state"]);
+        let entered = server.ask("GET", &back).header("cookie", cookie(&begun).unwrap()).send().await.unwrap();
+        assert_eq!(entered.status(), 303, "{}", entered.text().await.unwrap());
+        cookie(&entered).unwrap()
     }
 
     /// How often the keys were fetched.
@@ -71,6 +108,10 @@ impl Issuer {
             "client_id": "holdfast-ci", "preferred_username": "service-account-holdfast-ci", "groups": ["ops"],
         })
     }
+}
+
+fn tokens(id_token: &str) -> Value {
+    json!({ "access_token": "opaque", "token_type": "Bearer", "expires_in": 300, "id_token": id_token })
 }
 
 /// The same claims with some changed; null takes one away.

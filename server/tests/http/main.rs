@@ -9,6 +9,7 @@ mod gate;
 mod harness;
 mod issuer;
 mod openapi;
+mod pending;
 mod problems;
 mod refusals;
 mod repeats;

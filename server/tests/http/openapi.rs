@@ -140,6 +140,7 @@ async fn what_is_answered_has_the_shape_that_the_description_says() {
 
     for (operation, path) in [
         ("GET /v1/openapi.json", "/v1/openapi.json".to_owned()),
+        ("GET /v1/me", "/v1/me".into()),
         ("GET /v1/projects", "/v1/projects".into()),
         ("GET /v1/environments", "/v1/environments?name=staging".into()),
         ("GET /v1/environments/{env}", "/v1/environments/shop~staging".into()),
@@ -211,6 +212,7 @@ async fn what_is_answered_has_the_shape_that_the_description_says() {
             "GET /v1/checkpoints/{id}/tables",
             "POST /v1/environments/{env}/confirmation",
             "POST /v1/imports",
+            "GET /v1/pending/{id}",
             "POST /v1/runs/{id}/cancel",
             "GET /v1/runs/{id}/events",
             "POST /v1/vaults",

@@ -21,6 +21,7 @@ mod gate;
 mod keys;
 mod open;
 mod overview;
+mod pending;
 mod queue;
 mod request_key;
 mod sight;

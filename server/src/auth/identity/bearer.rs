@@ -1,4 +1,5 @@
-//! Access tokens of programs: of a provider's service accounts, and of workflows at GitHub.
+//! Access tokens: of people who have signed in at a terminal, of a provider's service accounts, and of workflows at
+//! GitHub.
 
 use std::sync::Arc;
 

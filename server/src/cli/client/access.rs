@@ -1,14 +1,20 @@
-//! Keys and the audit log.
+//! Who asks, keys, and the audit log.
 
 use holdfast_model::{
     audit::{AuditList, Verified},
     key::{CreateKey, CreatedKey, KeyView, RotateKey},
+    me::Me,
 };
 
 use super::Client;
 use crate::cli::{audit::ListArguments, failure::Failure};
 
 impl Client {
+    /// `GET /v1/me`.
+    pub async fn me(&self) -> Result<Me, Failure> {
+        self.get(&["me"], &[]).await
+    }
+
     /// `GET /v1/keys`.
     pub async fn keys(&self) -> Result<Vec<KeyView>, Failure> {
         self.get(&["keys"], &[]).await

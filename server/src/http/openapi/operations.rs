@@ -8,6 +8,8 @@ use holdfast_model::{
     gate::{GateAnswer, GateRequest},
     key::{CreateKey, CreatedKey, KeyView, RotateKey},
     manifest::Manifest,
+    me::Me,
+    pending::PendingView,
     plan::RestorePlan,
     request::{
         AddVault, AdoptVault, CheckVault, CopyCatalogue, CopyVault, CreateCheckpoint, PruneVault, RepairVault,
@@ -225,6 +227,12 @@ fn vaults() -> Vec<Operation> {
 fn access() -> Vec<Operation> {
     let [get, post, delete] = of(GROUPS[7]);
     vec![
+        get("/v1/me", "Who you are here, and what you may do.").gives::<Me>("You."),
+        get(
+            "/v1/pending/{id}",
+            "How far a pending action of yours is: what a command waits for after `sign-in-again`.",
+        )
+        .gives::<PendingView>("The pending action."),
         get("/v1/keys", "The keys of the projects that you decide for.").gives_list::<KeyView>("Newest first."),
         post("/v1/keys", "Makes a key. Its token stands in this answer and nowhere else.")
             .takes::<CreateKey>()
