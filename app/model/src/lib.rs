@@ -5,7 +5,7 @@
 //! | room | what it holds |
 //! |---|---|
 //! | [`id`], [`name`] | identifiers that sort by time; names that may become paths |
-//! | [`audit`], [`key`] | the audit log as it is shown; keys of programs |
+//! | [`audit`], [`key`], [`member`] | the audit log as it is shown; keys of programs; who may do what |
 //! | [`access`] | roles, permissions, and what a caller has been given |
 //! | [`state`] | the four states that are never mixed, and the other closed lists of words |
 //! | [`definition`], [`secret`] | `holdfast.yaml` as it is read: what an environment consists of |
@@ -31,6 +31,7 @@ pub mod id;
 pub mod key;
 pub mod ledger;
 pub mod manifest;
+pub mod member;
 pub mod name;
 pub mod plan;
 pub mod problem;

@@ -19,7 +19,7 @@ Examples:
 
 Where people sign in with an identity provider, client.json creates and reads only. This is the way for the day when the
 provider does not answer: it works on the server's host, for the owner of its data directory, and each request stands in
-the audit log.";
+the audit log. For a browser there is `holdfast break-glass`.";
 
 /// Options of `admin`.
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ pub fn unfolded(arguments: Arguments) -> Result<Arguments, Failure> {
             mend: "see `holdfast --help` for the commands".into(),
         }
     })?;
-    if matches!(inner.command, Command::Serve(_) | Command::Recover(_) | Command::Admin(_)) {
+    if matches!(inner.command, Command::Serve(_) | Command::Recover(_) | Command::BreakGlass(_) | Command::Admin(_)) {
         return Err(Failure::Usage {
             message: "this command asks no server".into(),
             mend: "run it without `admin`".into(),

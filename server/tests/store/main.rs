@@ -21,6 +21,7 @@ mod gate;
 mod keys;
 mod open;
 mod overview;
+mod people;
 mod queue;
 mod sight;
 
