@@ -8,6 +8,6 @@ pub use act::{BackUp, CompareNow, ConfirmRecoveryKit, Delete, Drill, Restore, Ve
 pub use read::{
     ActivityPage, CheckpointData, EnvironmentData, ProjectPage, ProjectsPage, RestoreData, RunData, read_activity,
     read_audit, read_checkpoint, read_compare, read_compared_file, read_compared_table, read_compared_value,
-    read_environment, read_folder, read_keys, read_overview, read_project, read_projects, read_restore, read_rows,
-    read_run, read_running, read_tables,
+    read_environment, read_folder, read_keys, read_members, read_overview, read_project, read_projects, read_restore,
+    read_rows, read_run, read_running, read_sessions, read_tables,
 };

@@ -28,7 +28,7 @@ pub use pages::{CheckpointPage, ComponentFacts, EnvironmentPage, RunPage};
 #[cfg(feature = "ssr")]
 pub use reference::{ApiAnswer, ApiField, ApiGroup, ApiOperation, ApiReference, ApiType};
 #[cfg(feature = "ssr")]
-pub use settings::{AuditAsked, AuditPage, KeysPage};
+pub use settings::{AuditAsked, AuditPage, GlassOpen, KeysPage, MembersPage, SessionLine, SessionsPage};
 #[cfg(feature = "ssr")]
 pub use tables::RowsAsked;
 
@@ -98,6 +98,10 @@ pub trait Backend: Send + Sync {
     async fn keys(&self) -> Result<KeysPage, AppError>;
     /// A page of the audit log, and whether the log is whole.
     async fn audit(&self, asked: AuditAsked) -> Result<AuditPage, AppError>;
+    /// Who may do what, as far as the caller sees it.
+    async fn members(&self) -> Result<MembersPage, AppError>;
+    /// The caller's own open sessions.
+    async fn sessions(&self) -> Result<SessionsPage, AppError>;
     /// Notes that somebody has stored the project's recovery kit.
     async fn confirm_recovery_kit(&self, project: &str) -> Result<(), AppError>;
 

@@ -22,7 +22,7 @@ use crate::{
         projects::ProjectsList,
         restore::RestoreForm,
         run::RunView,
-        settings::{api::Api, audit::Audit, keys::Keys},
+        settings::{api::Api, audit::Audit, keys::Keys, members::Members, sessions::Sessions},
         tables::Tables,
     },
 };
@@ -88,6 +88,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/compare/table") view=ComparedTable ssr=SsrMode::Async />
                     <Route path=path!("/compare/value") view=ComparedValue ssr=SsrMode::Async />
                     <Route path=path!("/runs/:run") view=RunView ssr=SsrMode::Async />
+                    <Route path=path!("/settings/members") view=Members ssr=SsrMode::Async />
+                    <Route path=path!("/settings/sessions") view=Sessions ssr=SsrMode::Async />
                     <Route path=path!("/settings/keys") view=Keys ssr=SsrMode::Async />
                     <Route path=path!("/settings/audit") view=Audit ssr=SsrMode::Async />
                     <Route path=path!("/settings/api") view=Api ssr=SsrMode::Async />

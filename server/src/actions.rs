@@ -32,10 +32,12 @@ mod export;
 mod gate;
 mod import;
 mod keys;
+mod members;
 mod request;
 mod restore;
 mod runs;
 mod scope;
+mod sessions;
 mod tables;
 mod vaults;
 

@@ -9,15 +9,19 @@ use holdfast_model::{
 use sha2::{Digest, Sha256};
 
 pub mod admin;
+pub mod break_glass;
+pub mod browser;
 mod client_file;
 mod identity;
 pub mod key;
 mod link;
 mod session;
 
+pub use browser::Browser;
 pub use client_file::{AccessError, ClientFile, host_credential};
 pub use identity::{
-    Answer, BearerError, Grant, Identity, LogoutError, Pending, Provider, SessionError, SignInError, refusal,
+    Again, Answer, BearerError, GLASS, GlassTried, Grant, Identity, LogoutError, Pending, Provider, SessionError,
+    SignInError, refusal,
 };
 pub use link::{SignInLink, new_link, take_link};
 pub use session::{CatalogueSessions, layer};
@@ -36,6 +40,8 @@ pub struct Caller {
     /// Whether it has proven a short time ago who it is, has confirmed this one request on its page, or cannot be asked
     /// to.
     pub fresh: bool,
+    /// The session that a person came by: the hash of its id, which opens nothing.
+    pub session: Option<String>,
 }
 
 /// The way in.
@@ -59,19 +65,26 @@ impl Caller {
             kind: CallerKind::Host,
             access: Access::everywhere(Role::Admin),
             fresh: true,
+            session: None,
         }
     }
 
     /// A program: it has no more than what programs may ever have.
     #[must_use]
     pub fn program(name: String, subject: String, access: Access) -> Self {
-        Self { name, subject, kind: CallerKind::Program, access: access.of_program(), fresh: false }
+        Self { name, subject, kind: CallerKind::Program, access: access.of_program(), fresh: false, session: None }
     }
 
     /// A person.
     #[must_use]
     pub fn person(name: String, subject: String, access: Access, fresh: bool) -> Self {
-        Self { name, subject, kind: CallerKind::Person, access, fresh }
+        Self { name, subject, kind: CallerKind::Person, access, fresh, session: None }
+    }
+
+    /// The same, by this session.
+    #[must_use]
+    pub fn by_session(self, id: String) -> Self {
+        Self { session: Some(id), ..self }
     }
 
     /// Whether it may name any path and command on this host.
@@ -103,6 +116,10 @@ pub fn token_hash(token: &str) -> String {
 pub fn owner() -> String {
     let user = uzers::get_effective_username()
         .map_or_else(|| rustix::process::geteuid().as_raw().to_string(), |name| name.to_string_lossy().into_owned());
-    let node = rustix::system::uname();
-    format!("{user}@{}", node.nodename().to_string_lossy())
+    format!("{user}@{}", machine())
+}
+
+/// This machine's name.
+fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

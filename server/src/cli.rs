@@ -1,4 +1,4 @@
-//! The command line. Every subcommand but `serve`, `doctor` and `recover` is a client of the REST API and touches
+//! The command line. Every subcommand but `serve`, `doctor`, `recover` and `break-glass` is a client of the REST API and touches
 //! neither catalogue nor vault, so that what it can do is what the API allows.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 sealed but its gate is shut, 130 left before its end.
@@ -13,6 +13,7 @@ mod archive;
 mod arguments;
 mod audit;
 mod auth;
+mod break_glass;
 mod bucket;
 mod catalogue;
 mod checkpoint;
@@ -29,6 +30,7 @@ mod key;
 mod login;
 mod logins;
 mod logs;
+mod members;
 mod output;
 mod print;
 mod recover;
@@ -106,6 +108,8 @@ async fn dispatch(arguments: Arguments, output: &Output) -> Result<Ending, Failu
         Command::Vault(command) => vault::run(&session, command).await,
         Command::Catalogue(command) => catalogue::run(&session, command).await,
         Command::Key(command) => key::run(&session, command).await,
+        Command::Members => members::run(&session).await,
+        Command::BreakGlass(command) => break_glass::run(&session, command).await,
         Command::Audit(command) => audit::run(&session, command).await,
         Command::Recover(arguments) => recover::run(&session, *arguments).await,
         Command::Login(arguments) => login::run(&session, arguments).await,

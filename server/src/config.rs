@@ -25,6 +25,11 @@ pub use places::{DataDirLock, PlaceError};
 const GATE_WAIT: Duration = Duration::from_secs(30 * 60);
 const LONGEST_GATE_WAIT: Duration = Duration::from_secs(24 * 3600);
 
+/// What stands in its place.
+const BREAK_GLASS: &str = "break_glass: this is no setting any more, and one-time links sign nobody in where there is an \
+                           identity provider; take the line out, and for the day when the provider does not answer set \
+                           a password on this host: holdfast break-glass set";
+
 /// Requests a second that one caller may send for long when nobody says: a page is a handful of them.
 const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
@@ -129,6 +134,9 @@ impl Settings {
                 if path.exists() { file::read(&path)? } else { file::File::default() }
             }
         };
+        if file.break_glass.is_some() {
+            return Err(ConfigError::Refused(BREAK_GLASS.into()));
+        }
         let text = |name: &str, from_file: Option<String>| variable(name).or(from_file);
         let path = |name: &str, from_file: Option<PathBuf>| variable(name).map(PathBuf::from).or(from_file);
         let data_dir = absolute(named.or(file.data_dir).unwrap_or_else(|| default_data_dir(&variable)))?;
@@ -197,11 +205,7 @@ impl Settings {
             postgres_dirs: folders("HOLDFAST_POSTGRES_DIRS", file.postgres_dirs),
             drill_user: text("HOLDFAST_DRILL_USER", file.drill_user),
             gate_wait,
-            identity: IdentitySettings::read(
-                file.identity,
-                file.break_glass.unwrap_or(false),
-                variable("HOLDFAST_IDENTITY_SECRET"),
-            )?,
+            identity: IdentitySettings::read(file.identity, variable("HOLDFAST_IDENTITY_SECRET"))?,
             data_dir,
         })
     }
@@ -338,6 +342,14 @@ mod tests {
         assert_eq!(load("gate_wait = \"50s\"", &[("HOLDFAST_GATE_WAIT", "2h")]).unwrap().gate_wait.as_secs(), 7200);
         for wrong in ["0s", "25h", "30", "soon"] {
             assert!(load("", &[("HOLDFAST_GATE_WAIT", wrong)]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_old_switch_for_break_glass_says_what_to_do_now() {
+        for value in ["true", "false"] {
+            let refused = load(&format!("break_glass = {value}"), &[]).unwrap_err().to_string();
+            assert!(refused.contains("holdfast break-glass set"), "{refused}");
         }
     }
 

@@ -55,7 +55,7 @@ use crate::{
 pub use choose::choose;
 pub(crate) use copy::Asked as CopyAsked;
 pub use export::Outgoing;
-pub(crate) use restore::{Goal, request as restore_request};
+pub(crate) use restore::{Goal, Told, request as restore_request};
 
 /// Why something asked of the desk was not done.
 #[derive(Debug, thiserror::Error)]

@@ -112,7 +112,7 @@ pub async fn launch_with_listener(settings: Settings, listener: TcpListener) -> 
     store.check_key(&key).await?;
     let local = local_url(address)?;
     let url = settings.public_url.clone().unwrap_or_else(|| local.clone());
-    let identity = Identity::new(&settings.identity, store.clone(), key.clone(), &url)?;
+    let identity = Identity::new(&settings.identity, store.clone(), key.clone(), &url, &settings.data_dir)?;
     auth::host_credential(&store, &settings.client_file(), local.as_str().trim_end_matches('/')).await?;
     let tools = Arc::new(Tools::find(&tool_settings(&settings)).await);
     let desk = desk(&settings, &store, &key, &tools);

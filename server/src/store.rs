@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, Notify, broadcast};
 mod access;
 mod adoption;
 mod audit;
+mod break_glass;
 mod catalogue;
 mod checkpoints;
 mod copies;
@@ -26,6 +27,7 @@ mod gate;
 mod keys;
 mod live;
 mod locks;
+mod members;
 mod open;
 mod overview;
 mod pending;
@@ -50,19 +52,21 @@ use sight::Sight;
 pub(crate) use value::fresh;
 
 pub use adoption::{Added, FoundCheckpoint};
-pub use audit::AuditFilter;
+pub use audit::{AuditFilter, Seldom};
+pub use break_glass::GlassTry;
 pub use catalogue::CatalogueCopy;
 pub use copies::{CopyRow, Lacking};
 pub use error::StoreError;
 pub use gate::GateAsked;
 pub use keys::{KeyRow, NewKey};
 pub use live::Live;
+pub use members::{Came, MemberRow};
 pub use pending::{NewPending, NotTaken, PendingRow, SameRequest};
 pub use queue::{ATTEMPTS, HEARTBEAT, LEASE};
 pub use request_key::RequestKey;
 pub use rows::{
     AppliedComponent, AppliedDefinition, AppliedView, Beat, Checked, CheckpointFilter, CheckpointRow, Claim,
-    CredentialRow, EnvironmentRow, Lane, NewRun, NewVault, On, ProjectRow, Publication, RunFilter, RunRow, VaultRow,
+    EnvironmentRow, Lane, NewRun, NewVault, On, ProjectRow, Publication, RunFilter, RunRow, VaultRow,
 };
 pub use rules::{Refusal, Standing, may_delete};
 pub use sessions::{OpenSession, SessionRow, SignedInRow};

@@ -5,7 +5,7 @@
 //! | room | what it holds |
 //! |---|---|
 //! | [`id`], [`name`] | identifiers that sort by time; names that may become paths |
-//! | [`audit`], [`key`] | the audit log as it is shown; keys of programs |
+//! | [`audit`], [`key`], [`member`] | the audit log as it is shown; keys of programs; who may do what |
 //! | [`access`], [`me`] | roles, permissions, and what a caller has been given |
 //! | [`pending`] | what a person at a terminal has asked for and must confirm on a page |
 //! | [`state`] | the four states that are never mixed, and the other closed lists of words |
@@ -34,6 +34,7 @@ pub mod key;
 pub mod ledger;
 pub mod manifest;
 pub mod me;
+pub mod member;
 pub mod name;
 pub mod pending;
 pub mod plan;

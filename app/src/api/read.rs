@@ -1,6 +1,7 @@
 //! What pages read, on the server; and the one read that the browser makes by itself.
 
 use holdfast_model::{
+    access::Permission,
     diff::{FileView, TableRows},
     plan::RestorePlan,
     request::RestoreCheckpoint,
@@ -20,9 +21,10 @@ use super::door::{answer, backend};
 use crate::{
     backend::{
         Asked, AuditAsked, AuditPage, CheckpointPage, CompareData, EnvironmentPage, FileAsked, FolderAsked, KeysPage,
-        RowsAsked, RunPage, TableAsked, ValueAsked,
+        MembersPage, RowsAsked, RunPage, SessionsPage, TableAsked, ValueAsked,
     },
     error::AppError,
+    may::{may, who_may},
 };
 
 /// The list of projects.
@@ -99,6 +101,16 @@ pub async fn read_keys() -> Result<KeysPage, AppError> {
     answer(async { backend()?.keys().await }.await)
 }
 
+/// Who may do what.
+pub async fn read_members() -> Result<MembersPage, AppError> {
+    answer(async { backend()?.members().await }.await)
+}
+
+/// One's own open sessions.
+pub async fn read_sessions() -> Result<SessionsPage, AppError> {
+    answer(async { backend()?.sessions().await }.await)
+}
+
 /// A page of the audit log.
 pub async fn read_audit(asked: AuditAsked) -> Result<AuditPage, AppError> {
     answer(async { backend()?.audit(asked).await }.await)
@@ -166,6 +178,10 @@ pub async fn read_restore(id: String, request: RestoreCheckpoint) -> Result<Rest
     let read = async {
         let backend = backend()?;
         let page = backend.checkpoint(&id).await?;
+        let project = &page.checkpoint.environment.project;
+        if !may(project, Permission::Restore) {
+            return Err(AppError::Forbidden(who_may(project, Permission::Restore, "Putting back")));
+        }
         let request = fitting(request, &page.checkpoint);
         let plan = backend.restore_plan(&id, request.clone()).await;
         Ok(RestoreData { page, request, plan })

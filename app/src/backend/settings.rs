@@ -3,6 +3,7 @@
 use holdfast_model::{
     audit::{AuditList, Verified},
     key::KeyView,
+    member::Members,
     name::Name,
 };
 use time::OffsetDateTime;
@@ -44,4 +45,58 @@ pub struct AuditPage {
     pub list: AuditList,
     /// Whether it is whole.
     pub verified: Verified,
+}
+
+/// Who may do what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MembersPage {
+    /// When it was read.
+    pub now: OffsetDateTime,
+    /// People, programs, and where their roles come from.
+    pub members: Members,
+}
+
+/// Somebody's own open sessions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionsPage {
+    /// When it was read.
+    pub now: OffsetDateTime,
+    /// How they are called.
+    pub name: String,
+    /// The latest used first.
+    pub sessions: Vec<SessionLine>,
+    /// Whether a provider has opened one of them: it may open the next one without asking for a password.
+    pub provided: bool,
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionLine {
+    /// Opens nothing; by it the session is ended.
+    pub id: String,
+    /// Whether it is the reader's.
+    pub here: bool,
+    /// By what somebody signed in: a provider's name, a one-time link.
+    pub by: String,
+    /// The browser in a few words.
+    pub browser: String,
+    /// Where it came from.
+    pub address: Option<String>,
+    /// Since when.
+    pub signed_in_at: OffsetDateTime,
+    /// The last use that was written down.
+    pub seen_at: OffsetDateTime,
+    /// When it ends in any case.
+    pub ends_at: OffsetDateTime,
+}
+
+/// Somebody is in by the break-glass password. The server puts all of them into the context of each page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GlassOpen {
+    /// How they are called.
+    pub name: String,
+    /// Since when.
+    pub since: OffsetDateTime,
+    /// When it ends in any case.
+    pub until: OffsetDateTime,
 }

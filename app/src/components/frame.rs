@@ -1,14 +1,16 @@
 //! What stands around every page: the way to its parts, the running work, the person.
 
-use holdfast_model::{
-    access::{Access, Permission},
-    view::RunView,
-};
+use holdfast_model::{access::Permission, view::RunView};
 use leptos::prelude::*;
 use leptos_router::{components::Outlet, hooks::use_location};
 
 use super::icon::{Icon, icon, mark};
-use crate::{api::read_running, text};
+use crate::{
+    api::read_running,
+    backend::GlassOpen,
+    may::{may_everywhere, may_somewhere},
+    text,
+};
 
 /// The frame with the page inside.
 #[component]
@@ -21,7 +23,7 @@ pub fn Frame() -> impl IntoView {
 /// The frame around a page; `pill` is the running work.
 pub fn around(pill: AnyView, page: AnyView) -> AnyView {
     let path = use_location().pathname.get_untracked();
-    let decides = use_context::<Access>().is_some_and(|access| access.may_somewhere(Permission::Keys));
+    let settings = if may_somewhere(Permission::Keys) { "/settings/keys" } else { "/settings/sessions" };
     let link = |href: &'static str, name: &'static str, shape: Icon, below: &[&str]| {
         let inside = path == href || below.iter().any(|b| path.starts_with(b));
         let here = inside.then_some(if path == href { "page" } else { "true" });
@@ -36,14 +38,49 @@ pub fn around(pill: AnyView, page: AnyView) -> AnyView {
                     {link("/", "Overview", Icon::Tiles, &[])}
                     {link("/projects", "Projects", Icon::Layers, &["/projects/", "/checkpoints/"])}
                     {link("/activity", "Activity", Icon::Pulse, &["/runs/"])}
-                    {decides.then(|| link("/settings/keys", "Settings", Icon::Sliders, &["/settings/"]))}
+                    {link(settings, "Settings", Icon::Sliders, &["/settings/"])}
                 </ul>
             </nav>
             <header class="top">
                 <div class="work" data-fresh="work">{pill}</div>
                 <form method="post" action="/sign-out"><button class="quiet">"Sign out"</button></form>
             </header>
-            <main id="main" tabindex="-1">{page}</main>
+            <main id="main" tabindex="-1">{glass()} {page}</main>
+        </div>
+    }
+    .into_any()
+}
+
+/// Whoever is in by the break-glass password is named on every page.
+fn glass() -> AnyView {
+    let open = use_context::<Vec<GlassOpen>>().unwrap_or_default();
+    let lines: Vec<_> = open
+        .into_iter()
+        .map(|one| {
+            let (since, until) = (text::clock(one.since), text::absolute(one.until));
+            view! {
+                <p>
+                    <strong>{one.name}</strong>
+                    {format!(" signed in past the identity provider at {since} and is an admin everywhere, until {until} at most.")}
+                </p>
+            }
+        })
+        .collect();
+    if lines.is_empty() {
+        return ().into_any();
+    }
+    let audit = may_everywhere(Permission::Audit).then(|| {
+        view! {
+            <p class="note">
+                <a href="/settings/audit?action=break_glass">"What the audit log says"</a>
+                " · on the server's host " <code>"holdfast break-glass off"</code> " ends it"
+            </p>
+        }
+    });
+    view! {
+        <div class="glass warn" role="note" aria-label="Break-glass">
+            {icon(Icon::Alert)}
+            <div>{lines} {audit}</div>
         </div>
     }
     .into_any()

@@ -21,7 +21,7 @@ use crate::{
         run_panel,
         word::Tone,
     },
-    may::if_may,
+    may::{if_may, may, who_may},
     text,
 };
 
@@ -78,22 +78,32 @@ fn draw(page: &ComparePage) -> AnyView {
     let pair = Pair::of(diff);
     let place = &diff.second.environment;
     let said = summary::of(diff);
+    let (one, two) = (&diff.first.environment.project, &diff.second.environment.project);
+    // What somebody may not open is not linked.
+    let opened = |permission| (may(one, permission) && may(two, permission)).then_some(&pair);
+    let (content, values) = (opened(Permission::Read), opened(Permission::Reveal));
+    let back = may(one, Permission::Restore).then_some(&pair);
+    let closed = content.is_none().then(|| {
+        let project = if may(one, Permission::Read) { two } else { one };
+        view! { <p class="note">{who_may(project, Permission::Read, "Opening files and rows")}</p> }
+    });
     let sections = [
         changed(
             diff,
             "configuration",
             "Configuration",
             |c| matches!(c.changes, Changes::Configuration(_)),
-            |c| configuration::draw(&pair, c),
+            |c| configuration::draw(values, c),
         ),
-        changed(diff, "files", "Files", |c| matches!(c.changes, Changes::Files(_)), |c| files::draw(&pair, c)),
-        changed(diff, "git", "Git", |c| matches!(c.changes, Changes::Git(_)), |c| git::draw(&pair, c)),
+        changed(diff, "files", "Files", |c| matches!(c.changes, Changes::Files(_)), |c| files::draw(content, c)),
+        changed(diff, "git", "Git", |c| matches!(c.changes, Changes::Git(_)), |c| git::draw(content, c)),
         changed(diff, "schema", "Schema", database::has_schema, database::schema),
-        changed(diff, "rows", "Rows", database::has_rows, |c| database::rows(&pair, c)),
+        changed(diff, "rows", "Rows", database::has_rows, |c| database::rows(content, back, c)),
     ];
     let below = view! {
         {pick::pickers(diff, choices)}
         {counting.then(|| still_counting(&pair))}
+        {closed}
         {sections.into_iter().collect_view()}
         {alike(diff)}
         {not_compared(diff)}

@@ -72,8 +72,8 @@ export class Keycloak {
     });
   }
 
-  /** `holdfast.toml` for it. */
-  toml(more = '') {
+  /** `holdfast.toml` for it; `more` stands before its table, `within` inside. */
+  toml(more = '', within = '') {
     const secretFile = join(this.home, 'client-secret');
     writeFileSync(secretFile, `${this.secret}\n`, { mode: 0o600 });
     return `${more}
@@ -85,6 +85,7 @@ client_secret_file = "${secretFile}"
 device_client_id = "holdfast-cli"
 audience = "holdfast-api"
 role_claim = "groups"
+${within}
 roles = [
   { claim = "holdfast-admins", role = "admin", projects = ["*"] },
   { claim = "holdfast-operators", role = "operator", projects = ["*"] },
@@ -123,14 +124,18 @@ roles = [
     return (await this.api('GET', `/users?exact=true&username=${name}`))[0];
   }
 
-  async down() {
-    if (this.process?.pid && !this.gone) {
-      process.kill(-this.process.pid, 'SIGTERM');
-      if ((await Promise.race([this.process.ended.then(() => true), sleep(20_000)])) !== true) {
-        process.kill(-this.process.pid, 'SIGKILL');
-        await this.process.ended;
-      }
+  /** Ends it; its client secret stays. */
+  async stop() {
+    if (!this.process?.pid || this.gone) return;
+    process.kill(-this.process.pid, 'SIGTERM');
+    if ((await Promise.race([this.process.ended.then(() => true), sleep(20_000)])) !== true) {
+      process.kill(-this.process.pid, 'SIGKILL');
+      await this.process.ended;
     }
+  }
+
+  async down() {
+    await this.stop();
     rmSync(this.home, { recursive: true, force: true });
   }
 }

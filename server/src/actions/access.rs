@@ -8,7 +8,7 @@ use crate::auth::{AccessError, SignInLink, new_link};
 
 /// Why no link is made.
 const LINKS_OFF: &str = "people sign in with the identity provider here, so one-time links open nothing; for the day when it \
-                         does not answer, set break_glass = true in holdfast.toml and start the server again";
+                         does not answer, set a password by `holdfast break-glass set`, or work with `holdfast admin …`";
 
 impl Actions {
     /// A link by which one person can sign in once, under the address by which people reach the server; audited.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use holdfast_app::{
     backend::{
         Asked, AuditAsked, AuditPage, Backend, CheckpointPage, CompareData, ComponentFacts, EnvironmentPage, FileAsked,
-        FolderAsked, KeysPage, RowsAsked, RunPage, TableAsked, ValueAsked,
+        FolderAsked, KeysPage, MembersPage, RowsAsked, RunPage, SessionsPage, TableAsked, ValueAsked,
     },
     error::AppError,
 };
@@ -169,6 +169,14 @@ impl Backend for CallerBackend {
         let query = ListAudit { who, action, subject, since, before, limit: None };
         let list = self.0.audit_lines(query).await?;
         Ok(AuditPage { asked, list, verified: self.0.verify_audit().await? })
+    }
+
+    async fn members(&self) -> Result<MembersPage, AppError> {
+        Ok(MembersPage { now: OffsetDateTime::now_utc(), members: self.0.members().await? })
+    }
+
+    async fn sessions(&self) -> Result<SessionsPage, AppError> {
+        Ok(self.0.sessions().await?)
     }
 
     async fn confirm_recovery_kit(&self, project: &str) -> Result<(), AppError> {

@@ -23,7 +23,7 @@ use super::{
     request::{check_restore, check_selection},
 };
 use crate::{
-    jobs::{Goal, restore_request},
+    jobs::{Goal, Told, restore_request},
     store::{AppliedDefinition, CheckpointRow, EnvironmentRow, NewRun, On, StoreError},
 };
 
@@ -71,7 +71,7 @@ impl Actions {
     /// As [`Self::restore`]; what stands against the restore itself is a part of the plan.
     pub async fn restore_plan(&self, text: &str, request: RestoreCheckpoint) -> Result<RestorePlan, ActionError> {
         let asked = self.ask(text, request).await?;
-        Ok(self.parts.desk.plan_restore(&asked.row, &asked.request, &asked.goal).await?)
+        Ok(self.parts.desk.plan_restore(&asked.row, &asked.request, &asked.goal, &self.told()).await?)
     }
 
     async fn ask(&self, text: &str, request: RestoreCheckpoint) -> Result<Asked, ActionError> {
@@ -156,6 +156,10 @@ impl Actions {
         Ok((Goal { id: None, definition }, Some(made)))
     }
 
+    fn told(&self) -> Told {
+        Told::To(self.caller.access.clone())
+    }
+
     async fn goal_of(&self, row: &EnvironmentRow) -> Result<Goal, ActionError> {
         let raw = self.store().raw_definition(&self.parts.key, &row.id).await?;
         let definition = serde_json::from_slice(&raw).map_err(|_| unreadable())?;
@@ -164,7 +168,7 @@ impl Actions {
 
     /// Makes the environment of a clone, once everything was looked at.
     async fn make(&self, asked: &Asked, made: &Value) -> Result<EnvironmentId, ActionError> {
-        let plan = self.parts.desk.plan_restore(&asked.row, &asked.request, &asked.goal).await?;
+        let plan = self.parts.desk.plan_restore(&asked.row, &asked.request, &asked.goal, &self.told()).await?;
         if let Some(first) = plan.refused.first() {
             return Err(ActionError::Unprocessable {
                 message: format!("nothing was made and nothing was touched: {first}"),

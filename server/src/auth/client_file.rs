@@ -81,6 +81,6 @@ impl ClientFile {
 /// When the file or the catalogue cannot be written.
 pub async fn host_credential(store: &Store, path: &Path, url: &str) -> Result<(), AccessError> {
     let token = if path.exists() { ClientFile::read(path)?.token } else { new_token("hfk")? };
-    store.put_credential(&token_hash(token.expose()), &owner(), "host").await?;
+    store.put_credential(&token_hash(token.expose()), &owner()).await?;
     ClientFile { url: url.to_owned(), token }.write(path)
 }

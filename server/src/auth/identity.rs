@@ -6,13 +6,22 @@
 //! | `issuer` | what an issuer says of itself; its keys, fetched at most once a minute |
 //! | `token` | whether a signed token holds |
 //! | `claims` | from claims to access |
-//! | `flow` | authorization code with PKCE, refresh, step-up |
+//! | `person` | whom a provider speaks of |
+//! | `flow` | authorization code with PKCE, step-up |
+//! | `refresh` | the same person once more, with the roles of now |
 //! | `sessions` | who is signed in by a browser's session, and for how long |
+//! | `enter` | the beginning of such a session |
+//! | `glass` | the way in when no provider answers |
 //! | `logout` | the end of a session, from either side |
 //! | `bearer` | access tokens, of programs and of people at a terminal |
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::{
@@ -23,16 +32,21 @@ use crate::{
 
 mod bearer;
 mod claims;
+mod enter;
 mod flow;
+mod glass;
 mod issuer;
 mod logout;
+mod person;
+mod refresh;
 mod sessions;
 mod token;
 
 pub use bearer::BearerError;
 pub use flow::{Answer, Grant, Pending, SignInError};
+pub use glass::{GLASS, GlassTried};
 pub use logout::LogoutError;
-pub use sessions::{SessionError, refusal};
+pub use sessions::{Again, SessionError, refusal};
 
 /// How long a provider may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,9 +59,12 @@ struct Parts {
     providers: Vec<Arc<Provider>>,
     workflows: Vec<Workflow>,
     links_sign_in: bool,
-    break_glass: bool,
     store: Store,
     key: ServerKey,
+    /// Holds the break-glass password, where one is set.
+    data_dir: PathBuf,
+    /// One password is hashed at a time.
+    hashing: Semaphore,
 }
 
 /// A provider that people sign in with.
@@ -66,11 +83,18 @@ struct Workflow {
 }
 
 impl Identity {
-    /// Nobody is asked yet. `base` is the address by which people reach this server.
+    /// Nobody is asked yet. `base` is the address by which people reach this server, `data_dir` where a break-glass
+    /// password would be.
     ///
     /// # Errors
     /// When no client for requests can be made.
-    pub fn new(settings: &IdentitySettings, store: Store, key: ServerKey, base: &Url) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        settings: &IdentitySettings,
+        store: Store,
+        key: ServerKey,
+        base: &Url,
+        data_dir: &Path,
+    ) -> Result<Self, reqwest::Error> {
         // Where a provider sends its answers is never for us to follow.
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -98,9 +122,10 @@ impl Identity {
             providers: settings.providers.iter().map(provider).collect(),
             workflows,
             links_sign_in: settings.links_sign_in(),
-            break_glass: settings.break_glass && !settings.providers.is_empty(),
             store,
             key,
+            data_dir: data_dir.to_owned(),
+            hashing: Semaphore::new(1),
         })))
     }
 
@@ -128,12 +153,6 @@ impl Identity {
     #[must_use]
     pub fn links_sign_in(&self) -> bool {
         self.0.links_sign_in
-    }
-
-    /// Whether signing in by a link is the way in for the day when no provider answers, and so loudly audited.
-    #[must_use]
-    pub fn is_break_glass(&self) -> bool {
-        self.0.break_glass
     }
 
     /// The key by which sessions are wrapped.

@@ -19,7 +19,7 @@ Examples:
 
 Where people sign in with an identity provider, client.json creates and reads only. This is the way for the day when the
 provider does not answer: it works on the server's host, for the owner of its data directory, and each request stands in
-the audit log.";
+the audit log. For a browser there is `holdfast break-glass`.";
 
 /// Options of `admin`.
 #[derive(Debug, Args)]
@@ -50,6 +50,7 @@ pub fn unfolded(arguments: Arguments) -> Result<Arguments, Failure> {
         inner.command,
         Command::Serve(_)
             | Command::Recover(_)
+            | Command::BreakGlass(_)
             | Command::Admin(_)
             | Command::Login(_)
             | Command::Logout

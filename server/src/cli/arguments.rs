@@ -5,10 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    admin::AdminArguments, apply::ApplyArguments, audit::AuditCommand, auth::AuthCommand, catalogue::CatalogueCommand,
-    checkpoint::CheckpointCommand, completions::CompletionsArguments, environment::EnvironmentCommand, key::KeyCommand,
-    login::LoginArguments, logs::LogsArguments, recover::RecoverArguments, session::ServeArguments,
-    vault::VaultCommand,
+    admin::AdminArguments, apply::ApplyArguments, audit::AuditCommand, auth::AuthCommand,
+    break_glass::BreakGlassCommand, catalogue::CatalogueCommand, checkpoint::CheckpointCommand,
+    completions::CompletionsArguments, environment::EnvironmentCommand, key::KeyCommand, login::LoginArguments,
+    logs::LogsArguments, recover::RecoverArguments, session::ServeArguments, vault::VaultCommand,
 };
 use crate::auth::admin::Door;
 
@@ -92,6 +92,8 @@ pub enum Command {
     /// Keys by which programs take checkpoints
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Who may do what: people, programs, and where their roles come from
+    Members,
     /// Who did what, and whether the log of it is whole
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -112,6 +114,9 @@ pub enum Command {
     Completions(CompletionsArguments),
     /// Do something as the owner of the data directory, past the identity provider; audited as such
     Admin(AdminArguments),
+    /// The password by which a browser gets in when no identity provider answers; on the server's host
+    #[command(subcommand)]
+    BreakGlass(BreakGlassCommand),
     /// Print the version
     Version,
 }

@@ -28,7 +28,8 @@ pub(super) struct File {
     pub(super) workers: Option<usize>,
     pub(super) postgres_dirs: Option<Vec<PathBuf>>,
     pub(super) drill_user: Option<String>,
-    pub(super) break_glass: Option<bool>,
+    /// Was a switch once; refused with what to do instead.
+    pub(super) break_glass: Option<toml::Value>,
     #[serde(default)]
     pub(super) identity: Vec<Written>,
     pub(super) gate_wait: Option<String>,

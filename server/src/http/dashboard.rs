@@ -8,7 +8,11 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use holdfast_app::{App, backend::Backend, shell};
+use holdfast_app::{
+    App,
+    backend::{Backend, GlassOpen},
+    shell,
+};
 use holdfast_model::access::Permission;
 use leptos::{
     config::LeptosOptions,
@@ -71,11 +75,12 @@ fn permission(path: &str) -> Option<Permission> {
 async fn render(State(web): State<Web>, caller: Caller, request: Request) -> Response {
     let options = web.0.leptos.clone();
     let page = move || shell(options.clone()).into_view();
-    render_app_async_with_context(context(&web, caller), page)(request).await
+    let glass = glass(&web).await;
+    render_app_async_with_context(context(&web, caller, glass), page)(request).await
 }
 
 async fn call(State(web): State<Web>, caller: Caller, request: Request) -> Response {
-    handle_server_fns_with_context(context(&web, caller), request).await.into_response()
+    handle_server_fns_with_context(context(&web, caller, Vec::new()), request).await.into_response()
 }
 
 /// Whatever no row answers: for a person the dashboard's own words, for everybody else a plain 404.
@@ -91,8 +96,22 @@ pub(super) async fn not_found(State(web): State<Web>, request: Request) -> Respo
     }
 }
 
+/// Who is in by the break-glass password: every page says so.
+async fn glass(web: &Web) -> Vec<GlassOpen> {
+    match web.identity().open_glass().await {
+        Ok(rows) => rows
+            .into_iter()
+            .map(|row| GlassOpen { name: row.name, since: row.signed_in_at, until: row.expires_at })
+            .collect(),
+        Err(error) => {
+            tracing::error!(%error, "whether somebody is in by break-glass cannot be seen");
+            Vec::new()
+        }
+    }
+}
+
 /// The one place where leptos is given its context, for pages and server functions alike.
-fn context(web: &Web, caller: Caller) -> impl Fn() + Clone + Send + Sync + 'static {
+fn context(web: &Web, caller: Caller, glass: Vec<GlassOpen>) -> impl Fn() + Clone + Send + Sync + 'static {
     let access = caller.access.clone();
     let backend: Arc<dyn Backend> = Arc::new(CallerBackend(web.unbound().by(caller)));
     // The form that signs out leads to the provider.
@@ -101,6 +120,7 @@ fn context(web: &Web, caller: Caller) -> impl Fn() + Clone + Send + Sync + 'stat
     move || {
         provide_context(Arc::clone(&backend));
         provide_context(access.clone());
+        provide_context(glass.clone());
         provide_context(site::assets());
         if let Some(api) = &api {
             provide_context(Arc::clone(api));

@@ -1,19 +1,24 @@
 //! The rules, carried out before any handler runs. A request that passes carries its [`Caller`].
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 use holdfast_model::access::{Access, Role};
+use time::Duration;
 use tower_sessions::Session;
 
 use super::{ApiError, Rule, Web, card, extract::idempotency_key, pace::Counted, peer::Peer, pending, problem, routes};
 use crate::{
     actions::{ActionError, Actions, comes_from, refusal},
     auth::{Caller, CallerKind, SessionError, admin, key, owner, token_hash},
+    store::{Came, Seldom, StoreError},
 };
+
+/// A page that is refused stands in the audit log once in so long, however often it is loaded again.
+const DENIED_EVERY: Duration = Duration::minutes(10);
 
 /// Lets the request through, or answers for it. A refusal of somebody who is known is audited.
 pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, request: Request, next: Next) -> Response {
@@ -21,6 +26,8 @@ pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, request: Reque
         return next.run(request).await;
     }
     let asked = format!("{} {}", request.method(), request.uri().path());
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+    let loads = request.method() == Method::GET;
     let caller = if routes::for_programs(request.uri().path()) {
         bearer(&web, request.headers(), request.extensions().get().copied(), &asked).await
     } else {
@@ -40,29 +47,47 @@ pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, request: Reque
     if let Some(slower) = web.0.pace.refusal(&Counted::Caller(caller.subject.clone())) {
         return slower;
     }
-    let who = caller.name.clone();
-    let response = match refused(&caller, rule) {
+    let (who, subject) = (caller.name.clone(), caller.subject.clone());
+    let again = loads && caller.kind == CallerKind::Person;
+    let response = match refused(&web, &caller, rule) {
         Some(why) if wants_page(&request) => {
             card::refusal(ActionError::Forbidden(why).into(), "Not allowed", "/".to_owned())
         }
         Some(why) => ApiError::from(ActionError::Forbidden(why)).into_response(),
         None => pending::carry_out(&web, caller, rule, request, next).await,
     };
-    if response.status() == StatusCode::FORBIDDEN
-        && response.extensions().get::<pending::Kept>().is_none()
-        && let Err(error) = web.unbound().store().audit(&who, "denied", &asked, "").await
-    {
-        tracing::error!(%error, "the audit log cannot be written");
+    if response.status() == StatusCode::FORBIDDEN && response.extensions().get::<pending::Kept>().is_none() {
+        let once = again.then_some((subject.as_str(), route.as_str()));
+        if let Err(error) = denied(&web, once, &who, &asked).await {
+            tracing::error!(%error, "the audit log cannot be written");
+        }
     }
     response
 }
 
+/// The line in the audit log; of a page that somebody loads again and again, one for each person and route.
+async fn denied(web: &Web, once: Option<(&str, &str)>, who: &str, asked: &str) -> Result<(), StoreError> {
+    let store = web.unbound().store();
+    match once {
+        Some((by, route)) => {
+            let what = format!("denied GET {route}");
+            store.audit_seldom(Seldom { by, what: &what, every: DENIED_EVERY }, who, "denied", asked, "").await
+        }
+        None => store.audit(who, "denied", asked, "").await,
+    }
+}
+
 /// Why this caller may not ask at all, whatever the request names; the actions ask again for the very project.
-fn refused(caller: &Caller, rule: Rule) -> Option<String> {
+fn refused(web: &Web, caller: &Caller, rule: Rule) -> Option<String> {
     match rule {
         Rule::Open => None,
-        Rule::Host => (caller.kind != CallerKind::Host)
-            .then(|| "only the host's own credential (client.json) may do this".to_owned()),
+        Rule::Host if caller.kind == CallerKind::Host => None,
+        Rule::Host if web.identity().links_sign_in() => {
+            Some("only the host's own credential (client.json) may do this".to_owned())
+        }
+        Rule::Host => Some(
+            "only the owner of the data directory may do this, on the server's host: `holdfast admin …`".to_owned(),
+        ),
         Rule::May(permission) => (!caller.access.may_somewhere(permission)).then(|| refusal(caller, None, permission)),
     }
 }
@@ -118,22 +143,28 @@ async fn bearer(web: &Web, headers: &HeaderMap, from: Option<Peer>, asked: &str)
     }
     // A signed token has three parts; no key of ours has a dot.
     if token.matches('.').count() == 2 {
-        return web.identity().bearer(token).await.map_err(|error| {
+        let caller = web.identity().bearer(token).await.map_err(|error| {
             let status = error.status();
             ApiError::new(status, problem::word(status), format!("this bearer token is refused: {error}"))
-        });
+        })?;
+        let came = Came {
+            subject: &caller.subject,
+            name: &caller.name,
+            program: caller.kind == CallerKind::Program,
+            issuer: caller.subject.split_once('#').map(|(issuer, _)| issuer),
+            access: &caller.access,
+        };
+        web.unbound().store().member_came(came).await.map_err(ActionError::from)?;
+        return Ok(caller);
     }
-    let found = web.unbound().store().credential(&token_hash(token)).await.map_err(ActionError::from)?;
-    match found {
-        Some(row) => {
-            if row.kind == "host" && web.identity().providers().is_empty() {
-                Ok(Caller::host(row.name))
-            } else {
-                // Where people prove who they are, whoever can read a file on the host is a program like others.
-                Ok(Caller::program(row.name, row.kind, Access::everywhere(Role::Operator)))
-            }
-        }
-        None => refused("this token is not known; on this machine the token is in client.json"),
+    match web.unbound().store().credential(&token_hash(token)).await.map_err(ActionError::from)? {
+        Some(name) if web.identity().links_sign_in() => Ok(Caller::host(name)),
+        // Where people prove who they are, whoever can read a file on the host is a program like others.
+        Some(name) => Ok(Caller::program(name, "host".into(), Access::everywhere(Role::Operator))),
+        None => refused(
+            "this token is not known; on this machine the token is in client.json, elsewhere make a key: holdfast key \
+             create",
+        ),
     }
 }
 

@@ -1,15 +1,20 @@
 //! From which address somebody asks. What a proxy says of it (`X-Forwarded-For`) counts only where the connection comes
 //! from a proxy that the settings name, and only as far back as one named proxy speaks of the one before it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::{
-    extract::{ConnectInfo, Request, State},
-    http::HeaderMap,
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    http::{HeaderMap, header, request::Parts},
     middleware::Next,
     response::Response,
 };
 use ipnet::IpNet;
+
+use crate::auth::Browser;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -24,6 +29,17 @@ pub(super) async fn note(State(proxies): State<std::sync::Arc<[IpNet]>>, mut req
         request.extensions_mut().insert(peer);
     }
     next.run(request).await
+}
+
+/// The browser that somebody signs in with.
+impl<S: Send + Sync> FromRequestParts<S> for Browser {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let address = parts.extensions.get().map(|Peer(address)| address.to_string());
+        Ok(Self::new(agent, address))
+    }
 }
 
 fn origin(connected: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {

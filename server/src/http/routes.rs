@@ -13,8 +13,9 @@ use axum::{
 use holdfast_model::access::Permission;
 
 use super::{
-    Web, audit, browse, compare, dashboard, evidence, export, gate, guard, health, import, keys, me, openapi, pending,
-    sign_in::{self, provider},
+    Web, audit, browse, compare, dashboard, evidence, export, gate, guard, health, import, keys, me, members, openapi,
+    pending, sessions,
+    sign_in::{self, break_glass, provider},
     stream, tables, v1,
 };
 use crate::site;
@@ -57,8 +58,8 @@ impl Table {
     #[must_use]
     pub fn of(web: &Web) -> Self {
         use Permission::{
-            Audit, Cancel, Create, Define, Delete, Drill, Import, Keys, Read, RecoveryKit, Restore, Reveal, Vaults,
-            View,
+            Audit, Cancel, Create, Define, Delete, Drill, Import, Keys, Members, Read, RecoveryKit, Restore, Reveal,
+            Vaults, View,
         };
         use Rule::{Host, May, Open};
         let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
@@ -72,6 +73,8 @@ impl Table {
         table.add(&get, "/sign-in", Open, sign_in::page);
         table.add(&post, "/sign-in", Open, sign_in::sign_in);
         table.add(&get, "/sign-in/devices", Open, me::devices);
+        table.add(&get, "/sign-in/break-glass", Open, break_glass::page);
+        table.add(&post, "/sign-in/break-glass", Open, break_glass::sign_in);
         table.add(&get, "/sign-in/again", Open, provider::again_with_the_same);
         table.add(&post, "/sign-in/{provider}", Open, provider::begin);
         table.add(&get, "/sign-in/{provider}/callback", Open, provider::finish);
@@ -82,10 +85,12 @@ impl Table {
         table.add(&get, "/ui/checkpoints/{id}/file", May(Read), browse::file);
         table.add(&get, "/ui/checkpoints/{id}/folder", May(Read), browse::archive_for_people);
         table.add(&get, "/ui/checkpoints/{id}/export", May(Read), export::for_people);
-        // An archive is as large as it is.
         table.add(&post, "/ui/keys", May(Keys), keys::form);
         table.add(&post, "/ui/keys/{id}/rotate", May(Keys), keys::rotate_form);
         table.add(&post, "/ui/keys/{id}/revoke", May(Keys), keys::revoke_form);
+        table.add(&post, "/ui/sessions/end-others", May(View), sessions::end_others);
+        table.add(&post, "/ui/sessions/{id}/end", May(View), sessions::end);
+        // An archive is as large as it is.
         table.add(&post, "/ui/imports", May(Import), import::form.layer(DefaultBodyLimit::disable()));
         table.add(&get, "/ui/checkpoints/{id}/drill.json", May(View), evidence::drill);
 
@@ -142,6 +147,7 @@ impl Table {
         table.add(&post, "/v1/keys", May(Keys), keys::create);
         table.add(&post, "/v1/keys/{id}/rotate", May(Keys), keys::rotate);
         table.add(&delete, "/v1/keys/{id}", May(Keys), keys::revoke);
+        table.add(&get, "/v1/members", May(Members), members::list);
         table.add(&get, "/v1/audit", May(Audit), audit::list);
         table.add(&get, "/v1/audit/verify", May(Audit), audit::verify);
         table.add(&get, "/v1/openapi.json", May(View), openapi::document);

@@ -15,9 +15,10 @@ use tower_sessions::Session;
 use super::{Web, card::document, guard, headers::content_policy};
 use crate::{
     actions::ActionError,
-    auth::{self, Identity},
+    auth::{self, Browser, Identity},
 };
 
+pub(super) mod break_glass;
 pub(super) mod provider;
 
 /// What link and form carry.
@@ -54,7 +55,12 @@ pub(super) async fn page(State(web): State<Web>, Query(entry): Query<Entry>, ses
 }
 
 /// `POST /sign-in`
-pub(super) async fn sign_in(State(web): State<Web>, session: Session, Form(entry): Form<Entry>) -> Response {
+pub(super) async fn sign_in(
+    State(web): State<Web>,
+    session: Session,
+    browser: Browser,
+    Form(entry): Form<Entry>,
+) -> Response {
     let identity = web.identity();
     if !identity.links_sign_in() {
         return document(StatusCode::FORBIDDEN, "This link cannot be used", links_off());
@@ -64,7 +70,7 @@ pub(super) async fn sign_in(State(web): State<Web>, session: Session, Form(entry
         if !auth::take_link(web.unbound().store(), &token).await.map_err(ActionError::from)? {
             return Ok(false);
         }
-        identity.enter_by_link(&session).await.map_err(ActionError::internal)?;
+        identity.enter_by_link(&session, &browser).await.map_err(ActionError::internal)?;
         Ok::<_, ActionError>(true)
     };
     match outcome.await {
@@ -125,9 +131,15 @@ fn buttons(identity: &Identity, next: &str) -> AnyView {
             }
         })
         .collect_view();
+    let glass = identity.offers_glass().then(|| {
+        view! {
+            <p class="note">"The identity provider does not answer? " <a href=break_glass::href(next)>"Break glass"</a></p>
+        }
+    });
     view! {
         <p>"You are signed out. Your identity provider says who you are; what you may do here follows from it."</p>
         {forms}
+        {glass}
     }
     .into_any()
 }

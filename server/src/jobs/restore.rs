@@ -23,7 +23,7 @@ use crate::store::{CheckpointRow, NewRun, On};
 mod plan;
 pub(crate) mod request;
 mod work;
-pub(crate) use work::Goal;
+pub(crate) use work::{Goal, Told};
 use work::{compose, destination};
 
 const SAFETY: &str = "restore:safety";
@@ -49,8 +49,16 @@ pub(crate) async fn restore(job: &Job) -> Result<Ending, JobError> {
     let id = id.ok_or_else(|| JobError::Failed("the run names no checkpoint".into()))?;
     let row = store.checkpoint(&id).await?;
     let goal = Goal::applied(&job.desk, job.environment()?).await?;
-    let (work, warnings) =
-        compose(&job.desk, &row, &request, &goal, job.claim.id().clone(), job.scratch.path()).await?;
+    let (work, warnings) = compose(
+        &job.desk,
+        &row,
+        &request,
+        &goal,
+        &Told::in_a_log(&row, &goal),
+        job.claim.id().clone(),
+        job.scratch.path(),
+    )
+    .await?;
     for warning in &warnings {
         job.log(Level::Warning, warning.clone());
     }
@@ -79,7 +87,16 @@ async fn sweep_staging(job: &Job, request: &RestoreCheckpoint) -> Result<(), Job
     let Some(id) = &job.claim.run.view.checkpoint else { return Ok(()) };
     let row = job.desk.store().checkpoint(id).await?;
     let goal = Goal::applied(&job.desk, job.environment()?).await?;
-    let (work, _) = compose(&job.desk, &row, request, &goal, job.claim.id().clone(), job.scratch.path()).await?;
+    let (work, _) = compose(
+        &job.desk,
+        &row,
+        request,
+        &goal,
+        &Told::in_a_log(&row, &goal),
+        job.claim.id().clone(),
+        job.scratch.path(),
+    )
+    .await?;
     for warning in sweep_tables(&work).await {
         job.log(Level::Warning, warning);
     }

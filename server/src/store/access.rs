@@ -1,9 +1,9 @@
-//! Who may come in: credentials and one-time links (hashes only), the server key's check value.
+//! Who may come in: the host's credential and one-time links (hashes only), the server key's check value.
 
 use time::OffsetDateTime;
 
 use super::{
-    CredentialRow, Store, StoreError,
+    Store, StoreError,
     value::{Columns as _, micros},
 };
 use crate::keys::ServerKey;
@@ -26,25 +26,25 @@ impl Store {
         if kept == key.check_value() { Ok(()) } else { Err(StoreError::WrongServerKey) }
     }
 
-    /// Keeps a credential by the SHA-256 of its token (hexadecimal); the same one twice is no error.
+    /// Keeps the host's own credential by the SHA-256 of its token (hexadecimal); the same one twice is no error.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn put_credential(&self, hash: &str, name: &str, kind: &str) -> Result<(), StoreError> {
+    pub async fn put_credential(&self, hash: &str, name: &str) -> Result<(), StoreError> {
         let mut write = self.write().await?;
         let now = write.now();
         let new = sqlx::query(
-            "insert into credential (hash, name, kind, created_at) values ($1, $2, $3, $4) on conflict (hash) do nothing",
+            "insert into credential (hash, name, kind, created_at) values ($1, $2, 'host', $3) \
+             on conflict (hash) do nothing",
         )
         .bind(hash)
         .bind(name)
-        .bind(kind)
         .bind(now)
         .execute(write.on())
         .await?
         .rows_affected();
         if new == 1 {
-            write.audit("server", "credential.create", name, kind).await?;
+            write.audit("server", "credential.create", name, "host").await?;
         }
         write.commit().await
     }
@@ -53,12 +53,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn credential(&self, hash: &str) -> Result<Option<CredentialRow>, StoreError> {
-        let row = sqlx::query("select name, kind from credential where hash = $1 and revoked_at is null")
+    pub async fn credential(&self, hash: &str) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query("select name from credential where hash = $1 and kind = 'host' and revoked_at is null")
             .bind(hash)
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| Ok(CredentialRow { name: row.text("name")?, kind: row.text("kind")? })).transpose()
+        row.map(|row| row.text("name")).transpose()
     }
 
     /// Keeps a one-time sign-in link by its hash; audited.

@@ -4,7 +4,7 @@
 use holdfast_model::audit::{AuditLine, AuditList, Broken, Verified};
 use sha2::{Digest as _, Sha256};
 use sqlx::any::AnyRow;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::{
     Store, StoreError,
@@ -32,21 +32,36 @@ pub struct AuditFilter {
     pub limit: u32,
 }
 
-/// What the hash of a line is made of, beside the hash of the line before it.
-struct Line<'a> {
-    sequence: i64,
-    id: &'a str,
-    at: i64,
-    who: &'a str,
-    action: &'a str,
-    subject: &'a str,
-    detail: &'a str,
+/// A line that need not be written each time that it happens.
+#[derive(Debug, Clone, Copy)]
+pub struct Seldom<'a> {
+    /// Who causes it, the same for the same one.
+    pub by: &'a str,
+    /// What makes it the same line.
+    pub what: &'a str,
+    /// It is written once in so long.
+    pub every: Duration,
 }
 
-impl Line<'_> {
+/// What the hash of a line is made of, beside the hash of the line before it.
+struct Line {
+    sequence: i64,
+    id: String,
+    at: i64,
+    /// Who, action, subject, detail.
+    texts: [String; 4],
+}
+
+impl Line {
+    /// As a row holds it, at this place in the chain.
+    fn of(row: &AnyRow, sequence: i64) -> Result<Self, StoreError> {
+        let texts = [row.text("who")?, row.text("action")?, row.text("subject")?, row.text("detail")?];
+        Ok(Self { sequence, id: row.text("id")?, at: row.number("at")?, texts })
+    }
+
     /// SHA-256 over the hash before and the fields as a JSON list, hexadecimal.
     fn hash(&self, before: &str) -> Result<String, StoreError> {
-        let Self { sequence, id, at, who, action, subject, detail } = self;
+        let Self { sequence, id, at, texts: [who, action, subject, detail] } = self;
         let text = super::value::json("audit line", &(before, sequence, id, at, who, action, subject, detail))?;
         Ok(hex::encode(Sha256::digest(text.as_bytes())))
     }
@@ -69,7 +84,9 @@ impl Write {
             .fetch_one(self.on())
             .await?;
         let sequence = head.number("sequence")?;
-        let hash = Line { sequence, id: &id, at: now, who, action, subject, detail }.hash(&head.text("hash")?)?;
+        let line = Line { sequence, id, at: now, texts: [who, action, subject, detail].map(ToOwned::to_owned) };
+        let hash = line.hash(&head.text("hash")?)?;
+        let Line { id, texts: [who, action, subject, detail], .. } = line;
         sqlx::query(
             "insert into audit (id, at, who, action, subject, detail, sequence, hash) \
              values ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -100,6 +117,39 @@ impl Store {
         write.commit().await
     }
 
+    /// A line that whoever reloads a page, or anybody at all, could otherwise write without end.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn audit_seldom(
+        &self,
+        seldom: Seldom<'_>,
+        who: &str,
+        action: &str,
+        subject: &str,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        let now = write.now();
+        let every = i64::try_from(seldom.every.whole_microseconds()).unwrap_or(i64::MAX);
+        let due = sqlx::query(
+            "insert into audited (subject, what, at) values ($1, $2, $3) \
+             on conflict (subject, what) do update set at = excluded.at where audited.at <= $4",
+        )
+        .bind(seldom.by)
+        .bind(seldom.what)
+        .bind(now)
+        .bind(now.saturating_sub(every))
+        .execute(write.on())
+        .await?
+        .rows_affected();
+        if due == 0 {
+            return Ok(());
+        }
+        write.audit(who, action, subject, detail).await?;
+        write.commit().await
+    }
+
     /// Gives the lines of an older version their places in the chain, before it has its first own line and never again:
     /// a line that comes later without a place was put there by somebody else.
     pub(super) async fn chain_audit(&self) -> Result<(), StoreError> {
@@ -126,12 +176,12 @@ impl Store {
                 .await?;
         for row in &rows {
             sequence += 1;
-            let id = row.text("id")?;
-            hash = line(row, sequence, &id)?.hash(&hash)?;
+            let line = Line::of(row, sequence)?;
+            hash = line.hash(&hash)?;
             sqlx::query("update audit set sequence = $1, hash = $2 where id = $3")
                 .bind(sequence)
                 .bind(&hash)
-                .bind(id)
+                .bind(line.id)
                 .execute(write.on())
                 .await?;
         }
@@ -189,13 +239,13 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
             for row in &rows {
-                let (id, here) = (row.text("id")?, row.number("sequence")?);
+                let here = row.number("sequence")?;
                 if here != sequence + 1 {
                     broken = Some(missing(sequence + 1, here - 1));
                     break 'all;
                 }
                 let kept = row.text("hash")?;
-                if line(row, here, &id)?.hash(&hash)? != kept {
+                if Line::of(row, here)?.hash(&hash)? != kept {
                     let why = "this line, or the hash of the line before it, is not what was written".to_owned();
                     broken = Some(Broken { sequence: count(here), why });
                     break 'all;
@@ -228,26 +278,6 @@ fn missing(first: i64, last: i64) -> Broken {
     let why =
         if first == last { "it is not there".to_owned() } else { format!("it and all up to {last} are not there") };
     Broken { sequence: count(first), why }
-}
-
-/// Of a row, whose texts it takes with it.
-struct Owned {
-    sequence: i64,
-    id: String,
-    at: i64,
-    texts: [String; 4],
-}
-
-impl Owned {
-    fn hash(&self, before: &str) -> Result<String, StoreError> {
-        let [who, action, subject, detail] = &self.texts;
-        Line { sequence: self.sequence, id: &self.id, at: self.at, who, action, subject, detail }.hash(before)
-    }
-}
-
-fn line(row: &AnyRow, sequence: i64, id: &str) -> Result<Owned, StoreError> {
-    let texts = [row.text("who")?, row.text("action")?, row.text("subject")?, row.text("detail")?];
-    Ok(Owned { sequence, id: id.to_owned(), at: row.number("at")?, texts })
 }
 
 fn shown(row: &AnyRow) -> Result<AuditLine, StoreError> {

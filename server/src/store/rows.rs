@@ -338,12 +338,3 @@ pub struct NewVault {
     /// The way into its bucket.
     pub access: Option<String>,
 }
-
-/// Whom a credential belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CredentialRow {
-    /// For people.
-    pub name: String,
-    /// `host`, …
-    pub kind: String,
-}

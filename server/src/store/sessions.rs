@@ -1,14 +1,19 @@
 //! Sessions of browsers by the hash of their id, who is signed in by them, and tokens that count once.
 
+use holdfast_model::access::Access;
+use sqlx::any::AnyRow;
 use time::{Duration, OffsetDateTime};
 
 use super::{
     Store, StoreError,
+    members::Came,
     value::{Columns as _, column, micros},
 };
 
 /// How long one request may take to ask the provider anew before another one tries.
 const RENEWING: Duration = Duration::seconds(30);
+/// In microseconds.
+const DAY: i64 = 86_400_000_000;
 
 /// Somebody who has signed in.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +28,12 @@ pub struct OpenSession<'a> {
     pub sid: Option<&'a str>,
     /// Wrapped by the server key.
     pub person: &'a str,
+    /// What they may do, to be shown among the members; none where nobody is known by it.
+    pub access: Option<&'a Access>,
+    /// What the browser says of itself.
+    pub agent: Option<&'a str>,
+    /// The address that it comes from.
+    pub address: Option<&'a str>,
     /// When it ends in any case.
     pub expires_at: OffsetDateTime,
     /// How the sign-in stands in the audit log: action and detail.
@@ -49,12 +60,32 @@ pub struct SessionRow {
     pub name: String,
     /// Whose it is.
     pub subject: String,
+    /// Of their provider; none for a one-time link.
+    pub issuer: Option<String>,
+    /// What the browser said of itself.
+    pub agent: Option<String>,
+    /// The address that it came from.
+    pub address: Option<String>,
     /// Since when.
     pub signed_in_at: OffsetDateTime,
     /// The last use that was written down.
     pub seen_at: OffsetDateTime,
     /// When it ends in any case.
     pub expires_at: OffsetDateTime,
+}
+
+fn session_row(row: &AnyRow) -> Result<SessionRow, StoreError> {
+    Ok(SessionRow {
+        id: row.text("id")?,
+        name: row.text("name")?,
+        subject: row.text("subject")?,
+        issuer: row.maybe_text("issuer")?,
+        agent: row.maybe_text("agent")?,
+        address: row.maybe_text("address")?,
+        signed_in_at: row.at("signed_in_at")?,
+        seen_at: row.at("seen_at")?,
+        expires_at: row.at("expires_at")?,
+    })
 }
 
 impl Store {
@@ -102,7 +133,7 @@ impl Store {
         let now = write.now();
         let opened = sqlx::query(
             "update session set name = $1, issuer = $2, subject = $3, sid = $4, person = $5, signed_in_at = $6, \
-             seen_at = $6, expires_at = $7, renewing_until = 0 where id = $8",
+             seen_at = $6, expires_at = $7, agent = $8, address = $9, renewing_until = 0 where id = $10",
         )
         .bind(open.name)
         .bind(open.issuer)
@@ -111,12 +142,18 @@ impl Store {
         .bind(open.person)
         .bind(now)
         .bind(micros(open.expires_at))
+        .bind(open.agent)
+        .bind(open.address)
         .bind(id)
         .execute(write.on())
         .await?
         .rows_affected();
         if opened != 1 {
             return Err(StoreError::not_found("session", "of this browser"));
+        }
+        if let Some(access) = open.access {
+            let came = Came { subject: open.subject, name: open.name, program: false, issuer: open.issuer, access };
+            write.note_member(came).await?;
         }
         write.audit(open.name, open.audited.0, open.subject, open.audited.1).await?;
         write.commit().await
@@ -179,20 +216,27 @@ impl Store {
         Ok(begun == 1)
     }
 
-    /// What the provider said anew, wrapped by the server key. A session that has ended in the meantime stays ended.
+    /// What the provider said anew, wrapped by the server key, and what they may do now. A session that has ended in the
+    /// meantime stays ended.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end_renewal(&self, id: &str, name: &str, person: &str) -> Result<(), StoreError> {
+    pub async fn end_renewal(&self, id: &str, name: &str, person: &str, access: &Access) -> Result<(), StoreError> {
         let mut write = self.write().await?;
-        sqlx::query(
-            "update session set name = $1, person = $2, renewing_until = 0 where id = $3 and person is not null",
+        let row = sqlx::query(
+            "update session set name = $1, person = $2, renewing_until = 0 where id = $3 and person is not null \
+             returning subject, issuer",
         )
         .bind(name)
         .bind(person)
         .bind(id)
-        .execute(write.on())
+        .fetch_optional(write.on())
         .await?;
+        if let Some(row) = row {
+            let (subject, issuer) = (row.text("subject")?, row.maybe_text("issuer")?);
+            let came = Came { subject: &subject, name, program: false, issuer: issuer.as_deref(), access };
+            write.note_member(came).await?;
+        }
         write.commit().await
     }
 
@@ -213,25 +257,44 @@ impl Store {
     pub async fn sessions_of(&self, subject: &str) -> Result<Vec<SessionRow>, StoreError> {
         let now = self.now().await?;
         let rows = sqlx::query(
-            "select id, name, subject, signed_in_at, seen_at, expires_at from session \
-             where subject = $1 and expires_at > $2 order by seen_at desc, id",
+            "select id, name, subject, issuer, agent, address, signed_in_at, seen_at, expires_at from session \
+             where subject = $1 and expires_at > $2 and person is not null order by seen_at desc, id",
         )
         .bind(subject)
         .bind(now)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(SessionRow {
-                    id: row.text("id")?,
-                    name: row.text("name")?,
-                    subject: row.text("subject")?,
-                    signed_in_at: row.at("signed_in_at")?,
-                    seen_at: row.at("seen_at")?,
-                    expires_at: row.at("expires_at")?,
-                })
-            })
-            .collect()
+        rows.iter().map(session_row).collect()
+    }
+
+    /// Ends one session of a subject, or, where none is named, all but the one that is kept; audited. Gives how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_sessions_of(
+        &self,
+        subject: &str,
+        one: Option<&str>,
+        kept: Option<&str>,
+        why: &str,
+    ) -> Result<usize, StoreError> {
+        let mut write = self.write().await?;
+        let ended = sqlx::query(
+            "delete from session where subject = $1 and person is not null and ($2 = 1 or id = $3) and id <> $4 \
+             returning name, address",
+        )
+        .bind(subject)
+        .bind(i64::from(one.is_none()))
+        .bind(one.unwrap_or(""))
+        .bind(kept.unwrap_or(""))
+        .fetch_all(write.on())
+        .await?;
+        for row in &ended {
+            let from = row.maybe_text("address")?.unwrap_or_else(|| "an unknown address".to_owned());
+            write.audit(&row.text("name")?, "session.end", subject, &format!("{why}; it came from {from}")).await?;
+        }
+        write.commit().await?;
+        Ok(ended.len())
     }
 
     /// Ends a session and says why in the audit log; whether somebody was signed in by it.
@@ -304,7 +367,8 @@ impl Store {
         Ok(new == 1)
     }
 
-    /// Removes sessions and used tokens that have expired; gives how many sessions.
+    /// Removes sessions and used tokens that have expired, and what need not be remembered of the audit log; gives how many
+    /// sessions.
     ///
     /// # Errors
     /// When the database fails.
@@ -313,6 +377,7 @@ impl Store {
         let now = write.now();
         let gone = sqlx::query("delete from session where expires_at <= $1").bind(now).execute(write.on()).await?;
         sqlx::query("delete from used_token where expires_at <= $1").bind(now).execute(write.on()).await?;
+        sqlx::query("delete from audited where at <= $1").bind(now - DAY).execute(write.on()).await?;
         write.commit().await?;
         Ok(gone.rows_affected())
     }

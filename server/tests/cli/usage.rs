@@ -1,8 +1,12 @@
 //! What is said when there is no server, no credential, or no sense in the arguments.
 
-use std::{fs, io::Read, process::Stdio};
+use std::{
+    fs,
+    io::{Read, Write},
+    process::Stdio,
+};
 
-use crate::support::{holdfast, run};
+use crate::support::{Ran, holdfast, run};
 
 #[test]
 fn wrong_usage_is_two() {
@@ -148,4 +152,34 @@ fn help_names_examples_and_every_command() {
     ] {
         assert!(help.contains(option), "{option}:\n{help}");
     }
+}
+
+#[test]
+fn the_break_glass_password_is_set_and_taken_away_without_a_server() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().to_str().unwrap().to_owned();
+    let file = home.path().join("break-glass");
+    let ask = |arguments: &[&str], input: &str| {
+        let mut command = holdfast();
+        command.arg("break-glass").args(arguments).args(["--data-dir", &data]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Ran::of(child.wait_with_output().unwrap())
+    };
+    assert_eq!(ask(&["status", "--json"], "").expect(0).json()["set"], false);
+    let short = ask(&["set"], "too short\n").expect(1);
+    assert!(short.err.contains("14 to 512 letters") && !file.exists(), "{}", short.err);
+    let set = ask(&["set"], "a canary of a password\n").expect(0);
+    assert!(set.out.is_empty() && set.err.contains("no identity provider"), "{set:?}");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("$argon2id$v=19$m=65536,") && !text.contains("canary"), "{text}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(ask(&["status"], "").expect(0).out.contains("is set, since"));
+    let made = ask(&["set", "--generate", "--json"], "").expect(0).json();
+    assert_eq!(made["password"].as_str().unwrap().len(), 29);
+    assert_ne!(fs::read_to_string(&file).unwrap(), text);
+    assert!(ask(&["off"], "").expect(0).out.contains("is gone"));
+    assert!(!file.exists() && ask(&["off"], "").expect(0).out.contains("No break-glass password was set"));
+    assert_eq!(run(&["admin", "break-glass", "off"]).expect(2).out, "", "it asks no server");
 }

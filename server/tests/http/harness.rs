@@ -68,6 +68,11 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let launched = launch_with_listener(settings(folder.path(), config), listener).await.unwrap();
         let token = ClientFile::read(&folder.path().join("data/client.json")).unwrap().token.expose().to_owned();
+        Self::of(launched, folder, token)
+    }
+
+    /// One that was started over an earlier one's folder.
+    pub fn of(launched: Launched, folder: TempDir, token: String) -> Self {
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(std::time::Duration::from_secs(30))

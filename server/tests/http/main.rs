@@ -1,6 +1,7 @@
 //! The HTTP side through its own door: a real server on a port of its own, a real catalogue, no mocks.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value, missing_docs)]
 
+mod break_glass;
 mod canaries;
 #[path = "../support/cluster.rs"]
 mod cluster;
@@ -8,6 +9,7 @@ mod definitions;
 mod gate;
 mod harness;
 mod issuer;
+mod members;
 mod openapi;
 mod pending;
 mod problems;
@@ -15,6 +17,7 @@ mod refusals;
 mod repeats;
 mod restores;
 mod rules;
+mod sessions;
 mod signing_in;
 mod streams;
 mod tokens;

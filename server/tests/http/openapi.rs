@@ -164,6 +164,7 @@ async fn what_is_answered_has_the_shape_that_the_description_says() {
         ("GET /v1/vaults", "/v1/vaults".into()),
         ("GET /v1/vaults/{project}/recovery-kit", "/v1/vaults/shop/recovery-kit".into()),
         ("GET /v1/catalogue/kit", "/v1/catalogue/kit".into()),
+        ("GET /v1/members", "/v1/members".into()),
         ("GET /v1/audit", "/v1/audit?limit=5".into()),
         ("GET /v1/audit/verify", "/v1/audit/verify".into()),
     ] {

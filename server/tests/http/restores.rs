@@ -2,7 +2,11 @@
 
 use std::{fs, time::Duration};
 
-use holdfast_model::access::Permission;
+use holdfast::auth::Caller;
+use holdfast_model::{
+    access::{Access, Permission, Role},
+    request::RestoreCheckpoint,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -126,5 +130,36 @@ async fn a_restore_is_planned_then_done_in_part_and_elsewhere() {
     assert_eq!(run["environment"]["name"], "clone", "{run}");
     assert_eq!(read("up/inside/a.txt"), "as sealed");
     assert_eq!(cluster.sql(&format!("{live}_clone"), "select count(*) from orders"), "100");
+    server.launched.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_project_uses_is_not_told_to_whoever_does_not_see_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    let server = Server::with(&format!("workers = 2\nallow_paths = [{:?}]\n", base.display().to_string())).await;
+    for project in ["shop", "blog"] {
+        let place = base.join(format!("of-{project}"));
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("a.txt"), "hello").unwrap();
+        let components = json!([{"name": format!("{project}-files"), "kind": "files", "path": place}]);
+        let definition = json!({"project": project, "environment": "live", "components": components});
+        let applied = server.host("POST", "/v1/environments").json(&json!({ "definition": definition }));
+        assert_eq!(server.json(applied).await.0, 200);
+    }
+    let taken = run(&server, "/v1/checkpoints", &json!({"environment": "shop/live", "drill": false})).await;
+    let id = taken["checkpoint"].as_str().unwrap();
+    let plan = async |access: Access| {
+        let caller = Caller::person("p".into(), "issuer#p".into(), access, true);
+        let request = RestoreCheckpoint { to_dir: Some(base.join("of-blog/new")), ..RestoreCheckpoint::default() };
+        let plan = server.launched.actions().by(caller).restore_plan(id, request).await.unwrap();
+        (serde_json::to_string(&plan.refused).unwrap(), serde_json::to_string(&plan).unwrap())
+    };
+    let (refused, _) = plan(Access::everywhere(Role::Admin)).await;
+    assert!(refused.contains("component `blog-files` of blog/live"), "{refused}");
+    let shop = Access { projects: [("shop".parse().unwrap(), Role::Admin)].into(), ..Access::default() };
+    let (refused, whole) = plan(shop).await;
+    assert!(refused.contains("an environment of another project"), "{refused}");
+    assert!(!whole.contains("blog-files") && !whole.contains("blog/live"), "{whole}");
     server.launched.stop().await.unwrap();
 }

@@ -194,6 +194,8 @@ async fn what_is_open_and_what_programs_may_is_written_down_here_too() {
             "GET /sign-in",
             "POST /sign-in",
             "GET /sign-in/devices",
+            "GET /sign-in/break-glass",
+            "POST /sign-in/break-glass",
             "GET /sign-in/again",
             "POST /sign-in/{provider}",
             "GET /sign-in/{provider}/callback",

@@ -2,8 +2,13 @@
 
 use std::{path::Path, process::Command};
 
-use holdfast::{auth::token_hash, keys::ServerKey, store::Store};
+use holdfast::{
+    auth::token_hash,
+    keys::ServerKey,
+    store::{NewKey, Store},
+};
 use holdfast_model::{
+    access::{Access, Role},
     request::CreateCheckpoint,
     state::{Proof, RunKind, RunState},
 };
@@ -56,8 +61,16 @@ async fn what_ends_with_its_host_ends_and_a_seal_after_the_copy_is_known() {
     // At the moment of the copy one create runs, whose seal comes later, and another one waits.
     let lost = house.queue(RunKind::Create, None, CreateCheckpoint::default()).await;
     house.unpublish(&running.id, 1).await;
-    house.store.put_credential(&token_hash("hfk_old"), "root@old", "host").await.unwrap();
-    house.store.put_credential(&token_hash("hfk_ci"), "a pipeline", "program").await.unwrap();
+    house.store.put_credential(&token_hash("hfk_old"), "root@old").await.unwrap();
+    let key = NewKey {
+        id: house.store.new_key_id().await.unwrap(),
+        name: "a pipeline".into(),
+        hash: token_hash("hfk_ci"),
+        access: Access::everywhere(Role::Operator).of_program(),
+        networks: Vec::new(),
+        lasts: time::Duration::days(90),
+    };
+    house.store.put_key("ada", &key, None).await.unwrap();
     let tomorrow = time::OffsetDateTime::now_utc() + time::Duration::days(1);
     house.store.put_session("a session", "{}", tomorrow).await.unwrap();
     house.store.put_link("a link", "ada", tomorrow).await.unwrap();
@@ -85,7 +98,7 @@ async fn what_ends_with_its_host_ends_and_a_seal_after_the_copy_is_known() {
     assert_eq!((known.state, known.sealed), (RunState::Succeeded, true), "{:?}", known.message);
     assert_eq!(store.checkpoint(&sealed.id).await.unwrap().proof, Proof::Proven);
     assert!(store.credential(&token_hash("hfk_old")).await.unwrap().is_none());
-    assert!(store.credential(&token_hash("hfk_ci")).await.unwrap().is_some());
+    assert!(store.key_of(&token_hash("hfk_ci")).await.unwrap().is_some(), "a key works on");
     assert!(store.session("a session").await.unwrap().is_none());
     assert!(!store.take_link("a link").await.unwrap());
     store.close().await;

@@ -4,6 +4,7 @@ use holdfast::{
     keys::ServerKey,
     store::{OpenSession, Store, StoreError},
 };
+use holdfast_model::access::{Access, Role};
 use time::{Duration, OffsetDateTime};
 
 use crate::catalogue::{CANARY, Catalogue};
@@ -43,6 +44,7 @@ async fn sessions_end(c: &Catalogue) {
 async fn sessions_end_as_their_provider_says(c: &Catalogue) {
     let soon = OffsetDateTime::now_utc() + Duration::hours(1);
     let issuer = "https://id.example.org";
+    let access = Access::everywhere(Role::Operator);
     for (id, subject, sid) in
         [("a", "x#ada", Some("s1")), ("b", "x#ada", Some("s2")), ("c", "x#ada", None), ("d", "x#otto", Some("s3"))]
     {
@@ -54,6 +56,9 @@ async fn sessions_end_as_their_provider_says(c: &Catalogue) {
             subject,
             sid,
             person: "p",
+            access: Some(&access),
+            agent: Some("Mozilla/5.0"),
+            address: Some("192.0.2.7"),
             expires_at: soon,
             audited: ("sign_in", ""),
         };
@@ -66,14 +71,21 @@ async fn sessions_end_as_their_provider_says(c: &Catalogue) {
 
     assert!(c.store.begin_renewal("a").await.unwrap());
     assert!(!c.store.begin_renewal("a").await.unwrap(), "one at a time");
-    c.store.end_renewal("a", "n", "p2").await.unwrap();
+    c.store.end_renewal("a", "n", "p2", &Access::everywhere(Role::Viewer)).await.unwrap();
     assert_eq!(c.store.signed_in("a").await.unwrap().unwrap().person, "p2");
+    let ada = c.store.member("x#ada").await.unwrap().unwrap();
+    assert_eq!((ada.access, ada.program), (Access::everywhere(Role::Viewer), false), "as they were read again");
 
     assert_eq!(c.store.end_sessions("https://other.example", Some("x#ada"), None).await.unwrap(), 0);
     assert_eq!(c.store.end_sessions(issuer, Some("x#ada"), Some("s1")).await.unwrap(), 2, "it, and one without a name");
     assert_eq!(c.store.sessions_of("x#ada").await.unwrap().len(), 1);
-    c.store.end_renewal("a", "n", "p3").await.unwrap();
+    c.store.end_renewal("a", "n", "p3", &access).await.unwrap();
     assert!(c.store.signed_in("a").await.unwrap().is_none(), "what has ended stays ended");
+    assert_eq!(
+        c.store.member("x#ada").await.unwrap().unwrap().access.everywhere,
+        Some(Role::Viewer),
+        "and tells nothing"
+    );
     assert_eq!(c.store.end_sessions(issuer, Some("x#ada"), None).await.unwrap(), 1);
     assert!(c.store.end_session("d", "signed out").await.unwrap());
     assert!(!c.store.end_session("d", "signed out").await.unwrap());
@@ -84,10 +96,12 @@ async fn sessions_end_as_their_provider_says(c: &Catalogue) {
 }
 
 async fn a_credential_is_known_by_its_hash(c: &Catalogue) {
-    c.store.put_credential("hash", "this machine", "host").await.unwrap();
-    c.store.put_credential("hash", "this machine", "host").await.expect("twice is no error");
-    assert_eq!(c.store.credential("hash").await.unwrap().unwrap().kind, "host");
+    c.store.put_credential("hash", "this machine").await.unwrap();
+    c.store.put_credential("hash", "this machine").await.expect("twice is no error");
+    assert_eq!(c.store.credential("hash").await.unwrap().unwrap(), "this machine");
     assert!(c.store.credential("other").await.unwrap().is_none());
+    c.sql("insert into credential (hash, name, kind, created_at) values ('ci', 'ci', 'program', 1)").await;
+    assert!(c.store.credential("ci").await.unwrap().is_none(), "programs have keys");
     c.sql("update credential set revoked_at = 1").await;
     assert!(c.store.credential("hash").await.unwrap().is_none());
 }

@@ -22,6 +22,7 @@ mod keys;
 mod open;
 mod overview;
 mod pending;
+mod people;
 mod queue;
 mod request_key;
 mod sight;

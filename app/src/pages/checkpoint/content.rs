@@ -1,6 +1,7 @@
 //! What a checkpoint holds, and what it does not.
 
 use holdfast_model::{
+    access::Permission,
     manifest::Facts,
     size,
     state::Kind,
@@ -15,6 +16,7 @@ use crate::{
         layout::{ago, bytes, facts, folded, moment, plain, section, table},
         list, word,
     },
+    may::{may, who_may},
     pages::{browse, tables},
     text,
 };
@@ -103,13 +105,22 @@ pub fn components(page: &CheckpointPage) -> AnyView {
         ("Share", true),
         ("Stored", true),
     ];
-    section("components", "Components", Some(note), table("Sizes by component", &columns, rows))
+    let project = &c.environment.project;
+    let has_content = c.components.iter().any(|part| matches!(part.kind, Kind::Files | Kind::Postgres | Kind::Sqlite));
+    let who = (has_content && !may(project, Permission::Read)).then(|| {
+        view! { <p class="note">{who_may(project, Permission::Read, "Looking through files and tables")}</p> }
+    });
+    let body = view! { {table("Sizes by component", &columns, rows)} {who} };
+    section("components", "Components", Some(note), body.into_any())
 }
 
-/// Its name; files and tables can be looked through.
+/// Its name; files and tables can be looked through by those who may.
 fn name(c: &CheckpointView, part: &ComponentSize) -> AnyView {
     let name = part.name.to_string();
     let (href, title) = match part.kind {
+        _ if !may(&c.environment.project, Permission::Read) => {
+            return view! { <span class="named">{name}</span> }.into_any();
+        }
         Kind::Files => (browse::href(c.id.as_str(), &name, "", None), "Look through its files"),
         Kind::Postgres | Kind::Sqlite => (tables::href(c.id.as_str(), &name), "Look through its tables"),
         _ => return view! { <span class="named">{name}</span> }.into_any(),

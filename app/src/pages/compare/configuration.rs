@@ -10,8 +10,8 @@ use crate::{
     text,
 };
 
-/// The variables of one component.
-pub fn draw(pair: &Pair, component: &ComponentDiff) -> AnyView {
+/// The variables of one component. Without a pair nothing leads to their values.
+pub fn draw(pair: Option<&Pair>, component: &ComponentDiff) -> AnyView {
     let Changes::Configuration(changes) = &component.changes else { return ().into_any() };
     let print = |value: &Option<String>| match value {
         Some(print) => {
@@ -23,15 +23,19 @@ pub fn draw(pair: &Pair, component: &ComponentDiff) -> AnyView {
         .variables
         .iter()
         .map(|variable| {
-            vec![
+            let mut cells = vec![
                 view! { {sign(variable.change)} " " <code>{variable.name.clone()}</code> }.into_any(),
                 print(&variable.before),
                 print(&variable.after),
-                view! { <a href=pair.value(component.name.as_str(), &variable.name)>"Reveal"</a> }.into_any(),
-            ]
+            ];
+            cells.extend(pair.map(|pair| {
+                view! { <a href=pair.value(component.name.as_str(), &variable.name)>"Reveal"</a> }.into_any()
+            }));
+            cells
         })
         .collect();
-    let columns = [("Variable", false), ("First", false), ("Second", false), ("Values", false)];
+    let mut columns = vec![("Variable", false), ("First", false), ("Second", false)];
+    columns.extend(pair.map(|_| ("Values", false)));
     let file = (!changes.file.is_empty())
         .then(|| view! { <p class="prose">{format!("The file: {}.", changes.file.join(", "))}</p> });
     let same = format!("{} without a difference.", text::counted(changes.unchanged, "variable"));

@@ -61,10 +61,12 @@ fn object(object: &ObjectChange) -> AnyView {
     .into_any()
 }
 
-/// Each table whose rows differ, with how many.
-pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
+/// Each table whose rows differ, with how many. Without a pair nothing leads to the rows; `back` is given where tables
+/// may be put back.
+pub fn rows(pair: Option<&Pair>, back: Option<&Pair>, component: &ComponentDiff) -> AnyView {
     let Changes::Database(changes) = &component.changes else { return ().into_any() };
-    let some_can_be_put_back = changes.tables.iter().any(|change| can_be_put_back(component, change));
+    let back = back.filter(|_| changes.tables.iter().any(|change| can_be_put_back(component, change)));
+    let some_can_be_put_back = back.is_some();
     let rows = changes.tables.iter().map(|table| row(pair, component, table, some_can_be_put_back));
     let rows: Vec<Vec<AnyView>> = rows.collect();
     let columns = [
@@ -79,7 +81,7 @@ pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
     let columns = if some_can_be_put_back { [&columns[..], &[("Put back", false)]].concat() } else { columns.to_vec() };
     let tables =
         (!rows.is_empty()).then(|| table(format!("Tables of {} whose rows differ", component.name), &columns, rows));
-    let tables = if some_can_be_put_back {
+    let tables = if let Some(pair) = back {
         view! {
             <form method="get" action=format!("/checkpoints/{}/restore", pair.first)>
                 <input type="hidden" name="asked" value="true" />
@@ -101,15 +103,15 @@ pub fn rows(pair: &Pair, component: &ComponentDiff) -> AnyView {
     view! { {tables} {same} {sequences(changes)} }.into_any()
 }
 
-fn row(pair: &Pair, component: &ComponentDiff, change: &TableChange, with_box: bool) -> Vec<AnyView> {
+fn row(pair: Option<&Pair>, component: &ComponentDiff, change: &TableChange, with_box: bool) -> Vec<AnyView> {
     let name = full(&change.schema, &change.name);
-    let name = match &change.rows {
-        RowChanges::Counted { .. } => {
+    let name = match (&change.rows, pair) {
+        (RowChanges::Counted { .. }, Some(pair)) => {
             let href = pair.table(component.name.as_str(), &change.schema, &change.name, 0);
             view! { <a class="named" href=href><code>{name}</code></a> }.into_any()
         }
         // Only one of the two has it: its rows are looked at there.
-        RowChanges::NotRead if change.before.is_none() != change.after.is_none() => {
+        (RowChanges::NotRead, Some(pair)) if change.before.is_none() != change.after.is_none() => {
             let whose = if change.before.is_some() { &pair.first } else { &pair.second };
             let href = tables::opened(whose, component.name.as_str(), (&change.schema, &change.name), 0);
             view! { <a class="named" href=href><code>{name}</code></a> }.into_any()

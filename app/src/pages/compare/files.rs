@@ -14,14 +14,14 @@ use crate::{backend::Pair, text};
 /// Up to so many files all folders stand open.
 const OPEN: usize = 60;
 
-/// The files of one component.
-pub fn draw(pair: &Pair, component: &ComponentDiff) -> AnyView {
+/// The files of one component. Without a pair nothing leads to their content.
+pub fn draw(pair: Option<&Pair>, component: &ComponentDiff) -> AnyView {
     let Changes::Files(changes) = &component.changes else { return ().into_any() };
     changes_of(pair, &component.name, changes)
 }
 
 /// Counts, then the files by folder.
-pub fn changes_of(pair: &Pair, component: &Name, changes: &FileChanges) -> AnyView {
+pub fn changes_of(pair: Option<&Pair>, component: &Name, changes: &FileChanges) -> AnyView {
     let c = &changes.counts;
     let counts: Vec<String> = [
         (c.modified, "modified"),
@@ -67,7 +67,7 @@ fn folders(entries: &[FileChange]) -> BTreeMap<&str, Vec<&FileChange>> {
     folders
 }
 
-fn line(pair: &Pair, component: &Name, entry: &FileChange) -> AnyView {
+fn line(pair: Option<&Pair>, component: &Name, entry: &FileChange) -> AnyView {
     let name = entry.path.rsplit_once('/').map_or(entry.path.as_str(), |(_, name)| name).to_owned();
     let (letter, class, what) = match &entry.change {
         FileChangeKind::Modified => ("M", "changed", "modified"),
@@ -86,7 +86,7 @@ fn line(pair: &Pair, component: &Name, entry: &FileChange) -> AnyView {
         .iter()
         .fold(note, |note, what| if note.is_empty() { what.clone() } else { format!("{note}, {what}") });
     let opens = matches!(entry.kind.as_str(), "file" | "symlink") && entry.change != FileChangeKind::Metadata;
-    let name = if opens {
+    let name = if let Some(pair) = pair.filter(|_| opens) {
         let href = pair.file(component.as_str(), &entry.path, entry.raw.as_deref());
         view! { <a href=href><code class="path">{name}</code></a> }.into_any()
     } else {

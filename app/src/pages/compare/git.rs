@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One repository.
-pub fn draw(pair: &Pair, component: &ComponentDiff) -> AnyView {
+pub fn draw(pair: Option<&Pair>, component: &ComponentDiff) -> AnyView {
     let Changes::Git(changes) = &component.changes else { return ().into_any() };
     let commits = |commits: &[Commit], change: Change, title: &'static str| {
         if commits.is_empty() {

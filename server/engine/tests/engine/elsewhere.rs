@@ -69,7 +69,7 @@ async fn a_folder_is_refused_where_something_could_be_lost() {
     let into = |folder: PathBuf| {
         let mut work = bench.restore_work(&definition, &checkpoint);
         work.components = vec![name("up")];
-        work.live = vec![Live { name: "shop/test".into(), definition: definition.clone() }];
+        work.live = vec![Live { name: Some("shop/test".into()), definition: definition.clone() }];
         work.destination = Destination::Folder(folder);
         work
     };
@@ -184,8 +184,10 @@ async fn places_of_another_environment_are_not_written_over() {
     );
     let mut work = bench.restore_work(&clone, &checkpoint);
     work.components = ["up", "db"].map(name).into();
-    work.live =
-        vec![Live { name: "shop/other".into(), definition: other }, Live { name: "shop/test".into(), definition }];
+    work.live = vec![
+        Live { name: Some("shop/other".into()), definition: other },
+        Live { name: Some("shop/test".into()), definition },
+    ];
     let error = validate(work.clone(), &bench.tools, &bench.ctx()).await.map(drop).unwrap_err();
     let said = refused(&error);
     assert!(said.contains("component `all` of shop/other") && said.contains("--overlap"), "{said}");

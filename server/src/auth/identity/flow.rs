@@ -1,4 +1,4 @@
-//! Signing in by authorization code (OpenID Connect Core 3.1) with PKCE, state and nonce, and asking anew later on.
+//! Signing in by authorization code (OpenID Connect Core 3.1) with PKCE, state and nonce.
 
 use std::sync::Arc;
 
@@ -6,8 +6,7 @@ use holdfast_model::{access::Access, name::Name, secret::Sent};
 use openidconnect::{
     AccessTokenHash, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken,
     EndpointMaybeSet, EndpointNotSet, EndpointSet, Nonce, NonceVerifier, OAuth2TokenResponse as _, PkceCodeChallenge,
-    PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope, SignatureVerificationError,
-    TokenResponse as _,
+    PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, SignatureVerificationError, TokenResponse as _,
     core::{
         CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreErrorResponseType, CoreIdToken,
         CoreJwsSigningAlgorithm, CoreTokenResponse,
@@ -22,6 +21,7 @@ use super::{
     Provider,
     claims::shown,
     issuer::{IssuerError, Known, plain},
+    refresh::due,
     token::{self, Claims},
 };
 
@@ -29,10 +29,6 @@ use super::{
 const VALID: Duration = Duration::minutes(10);
 /// How far the provider's clock may be behind ours.
 const SKEW: i64 = 10;
-/// Roles are read again at least so often, in seconds.
-const EVERY: i64 = 300;
-/// And not more often, however short the provider's access tokens live.
-const LEAST: i64 = 5;
 
 /// The kinds of signature that an ID token may have; the list is ours, not the provider's.
 const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
@@ -47,7 +43,7 @@ const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
     CoreJwsSigningAlgorithm::EdDsa,
 ];
 
-type Client =
+pub(super) type Client =
     CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
 
 /// A sign-in that has begun; kept on this side only, and used once.
@@ -97,7 +93,7 @@ pub struct Grant {
     pub access: Access,
     /// Names the session when it is ended at the provider.
     pub id_token: Sent,
-    refresh_token: Option<Sent>,
+    pub(super) refresh_token: Option<Sent>,
     /// Unix time of the last answer.
     pub asked: i64,
     /// Unix time at which the provider is asked again.
@@ -243,47 +239,7 @@ impl Provider {
         })
     }
 
-    /// The same person anew, with the roles of now.
-    ///
-    /// # Errors
-    /// [`SignInError`]; all but those that say that the provider cannot be reached end the session.
-    pub async fn renew(&self, grant: &Grant) -> Result<Grant, SignInError> {
-        let Some(refresh) = &grant.refresh_token else {
-            return Err(SignInError::Refused("it gave no refresh token".into()));
-        };
-        let known = self.issuer.known().await?;
-        let tokens = self
-            .client(&known)?
-            .exchange_refresh_token(&RefreshToken::new(refresh.expose().to_owned()))
-            .map_err(|error| SignInError::Unable(error.to_string()))?
-            .request_async(&self.http)
-            .await
-            .map_err(refused)?;
-        let mut claims = Claims::new();
-        if let Some(id_token) = tokens.id_token() {
-            // The nonce belongs to the sign-in; a later ID token need not repeat it (OpenID Connect Core 12.2).
-            claims = self.verified(known, &tokens, id_token, |_: Option<&Nonce>| Ok(())).await?;
-            if text(&claims, "sub") != grant.sub {
-                return Err(SignInError::Answer("it speaks of somebody else".into()));
-            }
-        }
-        let (name, access) = self.person(&claims, &grant.sub, &tokens).await?;
-        let now = now();
-        Ok(Grant {
-            name: if claims.is_empty() { grant.name.clone() } else { name },
-            access,
-            id_token: tokens.id_token().map_or_else(|| grant.id_token.clone(), |token| token.to_string().into()),
-            refresh_token: tokens
-                .refresh_token()
-                .map(|token| token.secret().clone().into())
-                .or_else(|| grant.refresh_token.clone()),
-            asked: now,
-            due: due(now, &tokens),
-            ..grant.clone()
-        })
-    }
-
-    fn client(&self, known: &Known) -> Result<Client, SignInError> {
+    pub(super) fn client(&self, known: &Known) -> Result<Client, SignInError> {
         let metadata = known
             .metadata
             .clone()
@@ -301,7 +257,7 @@ impl Provider {
     }
 
     /// What an ID token says, once it is found to be one for us.
-    async fn verified(
+    pub(super) async fn verified(
         &self,
         known: Arc<Known>,
         tokens: &CoreTokenResponse,
@@ -356,57 +312,6 @@ impl Provider {
             _ => Ok(all),
         }
     }
-
-    /// Name and access, from the ID token or, where the roles are not in it, from the userinfo endpoint.
-    async fn person(
-        &self,
-        claims: &Claims,
-        sub: &str,
-        tokens: &CoreTokenResponse,
-    ) -> Result<(String, Access), SignInError> {
-        let mut name = self.settings.display_name(claims);
-        let mut access = self.settings.access(claims);
-        if access.is_none()
-            && let Some(said) = self.userinfo(tokens).await?
-        {
-            if text(&said, "sub") != sub {
-                return Err(SignInError::Answer("its userinfo speaks of somebody else".into()));
-            }
-            access = self.settings.access(&said);
-            if claims.get("sub").is_none() || name == sub {
-                name = self.settings.display_name(&said);
-            }
-        }
-        let found = access.is_some();
-        match access.filter(|access| !access.is_empty()) {
-            Some(access) => Ok((name, access)),
-            None => Err(SignInError::NoRole {
-                name: if name.is_empty() { shown(sub) } else { name },
-                subject: format!("{}#{sub}", self.settings.issuer),
-                claim: self.settings.role_claim.clone(),
-                found,
-            }),
-        }
-    }
-
-    async fn userinfo(&self, tokens: &CoreTokenResponse) -> Result<Option<Claims>, SignInError> {
-        let known = self.issuer.known().await?;
-        let Some(url) = known.metadata.as_ref().and_then(|metadata| metadata.userinfo_endpoint()) else {
-            return Ok(None);
-        };
-        let failed = |error: reqwest::Error| SignInError::NoAnswer(plain(&error));
-        let answer = self
-            .http
-            .get(url.url().clone())
-            .bearer_auth(tokens.access_token().secret())
-            .send()
-            .await
-            .map_err(failed)?;
-        if answer.status().is_server_error() {
-            return Err(SignInError::NoAnswer(format!("its userinfo answers {}", answer.status())));
-        }
-        Ok(answer.json::<Claims>().await.ok())
-    }
 }
 
 impl SignInError {
@@ -435,12 +340,12 @@ impl From<SignInError> for Unverified {
     }
 }
 
-type TokenRequestError = RequestTokenError<
+pub(super) type TokenRequestError = RequestTokenError<
     openidconnect::HttpClientError<reqwest::Error>,
     openidconnect::StandardErrorResponse<CoreErrorResponseType>,
 >;
 
-fn refused(error: TokenRequestError) -> SignInError {
+pub(super) fn refused(error: TokenRequestError) -> SignInError {
     match error {
         RequestTokenError::ServerResponse(said) => {
             let word: &str = said.error().as_ref();
@@ -468,12 +373,7 @@ fn unreadable(place: &str, body: &[u8]) -> SignInError {
     }
 }
 
-fn due(now: i64, tokens: &CoreTokenResponse) -> i64 {
-    let length = tokens.expires_in().and_then(|length| i64::try_from(length.as_secs()).ok()).unwrap_or(EVERY);
-    now + length.clamp(LEAST, EVERY)
-}
-
-fn text(claims: &Claims, name: &str) -> String {
+pub(super) fn text(claims: &Claims, name: &str) -> String {
     claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 

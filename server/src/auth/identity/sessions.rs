@@ -11,29 +11,27 @@ use time::{Duration, OffsetDateTime};
 use tower_sessions::{Expiry, Session};
 use zeroize::Zeroizing;
 
-use super::{Grant, Identity, Pending, Provider, SignInError, flow::now};
+use super::{Grant, Identity, Pending, Provider, SignInError, flow::now, glass};
 use crate::{
-    auth::{Caller, owner, session::hashed},
+    auth::{Caller, session::hashed},
+    config::ProviderSettings,
     keys::KeyError,
-    store::{OpenSession, SignedInRow, StoreError},
+    store::{SignedInRow, StoreError},
 };
 
 /// Limits of a session that a one-time link has opened.
-const IDLE: Duration = Duration::hours(12);
-const ABSOLUTE: Duration = Duration::days(7);
+pub(super) const IDLE: Duration = Duration::hours(12);
+pub(super) const ABSOLUTE: Duration = Duration::days(7);
 /// How often use of a session is written down; more often would be a write per request.
 const NOTED_EVERY: Duration = Duration::minutes(1);
-/// For so long after a person has proven who they are they may do what cannot be undone.
-const FRESH: i64 = 600;
 /// How far the provider's clock may be ahead of ours, in seconds.
 const SKEW: i64 = 60;
 /// For so long a session goes on while its provider cannot be reached, in seconds after its last answer.
 const UNREACHED: i64 = 1_200;
 /// Sign-ins that one browser may have begun at the same time.
 const BEGUN: usize = 5;
-/// Keys in the session's data.
+/// A key in the session's data.
 const PENDING: &str = "sign_in";
-const OPEN: &str = "open";
 
 /// Why a session cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -54,15 +52,32 @@ pub enum SessionError {
 
 /// Who is signed in, as it is kept, wrapped by the server key.
 #[derive(Serialize, Deserialize)]
-enum Person {
-    Link { name: String },
+pub(super) enum Person {
+    Link {
+        name: String,
+    },
     Provider(Box<Grant>),
+    BreakGlass {
+        name: String,
+        /// Which setting of the password let them in.
+        mark: String,
+    },
 }
 
 /// How a session ended that was just ended.
 pub struct SignedOut {
     /// Whom to tell of it, and what names the session there.
     pub told: Option<(Arc<Provider>, String)>,
+}
+
+/// How somebody who is signed in proves once more who they are.
+pub enum Again {
+    /// With their provider.
+    With(Arc<Provider>),
+    /// By the break-glass password.
+    ByGlass,
+    /// They have nobody to ask, or nobody is signed in.
+    Nobody,
 }
 
 impl Identity {
@@ -79,6 +94,7 @@ impl Identity {
         };
         let (idle, absolute) = match &person {
             Person::Link { .. } => (IDLE, ABSOLUTE),
+            Person::BreakGlass { .. } => (glass::LASTS, glass::LASTS),
             Person::Provider(grant) => match self.by_issuer(&grant.issuer) {
                 Some(provider) => (length(provider.settings.idle), length(provider.settings.absolute)),
                 None => (Duration::ZERO, Duration::ZERO),
@@ -99,16 +115,25 @@ impl Identity {
                 let subject = format!("link:{name}");
                 Some(Caller::person(name, subject, Access::everywhere(Role::Admin), true))
             }
+            Person::BreakGlass { mark, .. } if !self.glass_is(&mark) => {
+                self.end(session, &id, "its password is set no more").await?;
+                None
+            }
+            Person::BreakGlass { name, .. } => {
+                let fresh = time - row.signed_in_at <= glass::FRESH;
+                Some(Caller::person(name, glass::GLASS.into(), Access::everywhere(Role::Admin), fresh))
+            }
             Person::Provider(grant) => self.of_provider(session, &id, *grant).await?,
         };
         if caller.is_some() && time - row.seen_at > NOTED_EVERY {
             self.0.store.see_session(&id).await?;
         }
-        Ok(caller)
+        Ok(caller.map(|caller| caller.by_session(id)))
     }
 
     async fn of_provider(&self, session: &Session, id: &str, grant: Grant) -> Result<Option<Caller>, SessionError> {
         let Some(provider) = self.by_issuer(&grant.issuer) else { return Ok(None) };
+        let caller = |grant| caller(&provider.settings, grant);
         if now() < grant.due {
             return Ok(Some(caller(grant)));
         }
@@ -119,7 +144,7 @@ impl Identity {
         match provider.renew(&grant).await {
             Ok(renewed) => {
                 let person = self.wrapped(id, &Person::Provider(Box::new(renewed.clone())))?;
-                self.0.store.end_renewal(id, &renewed.name, &person).await?;
+                self.0.store.end_renewal(id, &renewed.name, &person, &renewed.access).await?;
                 Ok(Some(caller(renewed)))
             }
             Err(error) if error.is_passing() => {
@@ -127,21 +152,27 @@ impl Identity {
                 Ok((now() - grant.asked < UNREACHED).then(|| caller(grant)))
             }
             Err(error) => {
+                if let SignInError::NoRole { subject, .. } = &error {
+                    self.0.store.member_has_no_role(subject).await?;
+                }
                 self.end(session, id, &error.to_string()).await?;
                 Ok(None)
             }
         }
     }
 
-    /// Which provider signed this session's person in; none for a link, or when nobody is signed in.
+    /// How this session's person signs in once more.
     ///
     /// # Errors
     /// When the catalogue cannot be read.
-    pub async fn provider_of(&self, session: &Session) -> Result<Option<Arc<Provider>>, SessionError> {
-        Ok(self.kept(session).await?.and_then(|(_, person)| match person {
-            Person::Link { .. } => None,
-            Person::Provider(grant) => self.by_issuer(&grant.issuer).cloned(),
-        }))
+    pub async fn way_again(&self, session: &Session) -> Result<Again, SessionError> {
+        Ok(match self.kept(session).await? {
+            Some((_, Person::Provider(grant))) => {
+                self.by_issuer(&grant.issuer).cloned().map_or(Again::Nobody, Again::With)
+            }
+            Some((_, Person::BreakGlass { .. })) => Again::ByGlass,
+            Some((_, Person::Link { .. })) | None => Again::Nobody,
+        })
     }
 
     /// Remembers a sign-in that has begun.
@@ -181,48 +212,6 @@ impl Identity {
         Ok(all)
     }
 
-    /// Signs somebody in by what their provider said; audited.
-    ///
-    /// # Errors
-    /// When the catalogue cannot be written.
-    pub async fn enter(&self, session: &Session, provider: &Provider, grant: Grant) -> Result<(), SessionError> {
-        let subject = format!("{}#{}", grant.issuer, grant.sub);
-        let (name, issuer, sid) = (grant.name.clone(), grant.issuer.clone(), grant.sid.clone());
-        let open = Opening {
-            name: &name,
-            issuer: Some(&issuer),
-            subject: &subject,
-            sid: sid.as_deref(),
-            length: length(provider.settings.absolute),
-            audited: ("sign_in", provider.settings.name.as_str()),
-        };
-        self.open(session, open, Person::Provider(Box::new(grant))).await
-    }
-
-    /// Signs in whoever has opened a one-time link; audited, and loudly where it is the way around a provider.
-    ///
-    /// # Errors
-    /// When the catalogue cannot be written.
-    pub async fn enter_by_link(&self, session: &Session) -> Result<(), SessionError> {
-        let name = owner();
-        let subject = format!("link:{name}");
-        let action = if self.is_break_glass() {
-            tracing::warn!(name, "BREAK GLASS: somebody signed in by a one-time link, past the identity provider");
-            "break_glass.sign_in"
-        } else {
-            "session.begin"
-        };
-        let open = Opening {
-            name: &name,
-            issuer: None,
-            subject: &subject,
-            sid: None,
-            length: ABSOLUTE,
-            audited: (action, "one-time link"),
-        };
-        self.open(session, open, Person::Link { name: name.clone() }).await
-    }
-
     /// Ends the session on this side; audited.
     ///
     /// # Errors
@@ -234,7 +223,7 @@ impl Identity {
         };
         self.end(session, &id, "signed out").await?;
         let told = match person {
-            Person::Link { .. } => None,
+            Person::Link { .. } | Person::BreakGlass { .. } => None,
             Person::Provider(grant) => {
                 self.by_issuer(&grant.issuer).map(|provider| (Arc::clone(provider), grant.id_token.expose().to_owned()))
             }
@@ -248,63 +237,34 @@ impl Identity {
         Ok(self.read(&id, &row).map(|person| (id, person)))
     }
 
-    /// A new id, so that an id from before is worth nothing, and no data from before.
-    async fn open(&self, session: &Session, opening: Opening<'_>, person: Person) -> Result<(), SessionError> {
-        session.clear().await;
-        session.cycle_id().await?;
-        session.set_expiry(Some(Expiry::OnInactivity(opening.length)));
-        session.insert(OPEN, true).await?;
-        session.save().await?;
-        let id = session.id().map(|id| hashed(&id)).unwrap_or_default();
-        let person = self.wrapped(&id, &person)?;
-        let open = OpenSession {
-            name: opening.name,
-            issuer: opening.issuer,
-            subject: opening.subject,
-            sid: opening.sid,
-            person: &person,
-            expires_at: OffsetDateTime::now_utc() + opening.length,
-            audited: opening.audited,
-        };
-        Ok(self.0.store.open_session(&id, open).await?)
-    }
-
     async fn end(&self, session: &Session, id: &str, why: &str) -> Result<(), SessionError> {
         self.0.store.end_session(id, why).await?;
         Ok(session.flush().await?)
     }
 
-    fn wrapped(&self, id: &str, person: &Person) -> Result<String, SessionError> {
+    pub(super) fn wrapped(&self, id: &str, person: &Person) -> Result<String, SessionError> {
         let text = Zeroizing::new(serde_json::to_vec(person)?);
         Ok(self.0.key.wrap(&purpose(id), &text)?)
     }
 
-    fn read(&self, id: &str, row: &SignedInRow) -> Option<Person> {
+    pub(super) fn read(&self, id: &str, row: &SignedInRow) -> Option<Person> {
         let text = self.0.key.unwrap(&purpose(id), &row.person).ok()?;
         serde_json::from_slice(&text).ok()
     }
-}
-
-struct Opening<'a> {
-    name: &'a str,
-    issuer: Option<&'a str>,
-    subject: &'a str,
-    sid: Option<&'a str>,
-    length: Duration,
-    audited: (&'a str, &'a str),
 }
 
 fn purpose(id: &str) -> String {
     format!("person:{id}")
 }
 
-fn length(length: std::time::Duration) -> Duration {
+pub(super) fn length(length: std::time::Duration) -> Duration {
     length.try_into().unwrap_or(ABSOLUTE)
 }
 
-fn caller(grant: Grant) -> Caller {
+fn caller(settings: &ProviderSettings, grant: Grant) -> Caller {
     let now = now();
-    let fresh = grant.auth_time.is_some_and(|at| at <= now + SKEW && now - at <= FRESH);
+    let for_so_long = length(settings.fresh).whole_seconds();
+    let fresh = grant.auth_time.is_some_and(|at| at <= now + SKEW && now - at <= for_so_long);
     let subject = format!("{}#{}", grant.issuer, grant.sub);
     Caller::person(grant.name, subject, grant.access, fresh)
 }

@@ -1,9 +1,10 @@
-//! Who asks, keys, and the audit log.
+//! Who asks, keys, members and the audit log.
 
 use holdfast_model::{
     audit::{AuditList, Verified},
     key::{CreateKey, CreatedKey, KeyView, RotateKey},
     me::Me,
+    member::Members,
 };
 
 use super::Client;
@@ -33,6 +34,11 @@ impl Client {
     /// `DELETE /v1/keys/{id}`.
     pub async fn revoke_key(&self, id: &str) -> Result<KeyView, Failure> {
         self.read(self.http.delete(self.url(&["keys", id])?)).await
+    }
+
+    /// `GET /v1/members`.
+    pub async fn members(&self) -> Result<Members, Failure> {
+        self.get(&["members"], &[]).await
     }
 
     /// `GET /v1/audit`.

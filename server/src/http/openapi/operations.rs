@@ -9,6 +9,7 @@ use holdfast_model::{
     key::{CreateKey, CreatedKey, KeyView, RotateKey},
     manifest::Manifest,
     me::Me,
+    member::Members,
     pending::PendingView,
     plan::RestorePlan,
     request::{
@@ -241,6 +242,11 @@ fn access() -> Vec<Operation> {
             .may_take::<RotateKey>()
             .makes::<CreatedKey>("The new key, with its token."),
         delete("/v1/keys/{id}", "Revokes a key: it works no more from now on.").gives::<KeyView>("The key."),
+        get(
+            "/v1/members",
+            "Who may do what in the projects that you decide for: people, programs, and where roles come from.",
+        )
+        .gives::<Members>("The members."),
         get("/v1/audit", "One page of the audit log, newest first.")
             .asks::<ListAudit>()
             .gives::<AuditList>("The page."),

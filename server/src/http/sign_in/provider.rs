@@ -10,14 +10,14 @@ use leptos::prelude::*;
 use serde::Deserialize;
 use tower_sessions::Session;
 
-use super::{Web, document, failed, local};
-use crate::auth::{Answer, LogoutError, Provider, SessionError, SignInError, refusal};
+use super::{Web, break_glass, document, failed, local};
+use crate::auth::{Again, Answer, Browser, LogoutError, Provider, SessionError, SignInError, refusal};
 
 /// Where to go afterwards.
 #[derive(Deserialize)]
 pub(in crate::http) struct Next {
     #[serde(default)]
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// What a provider sends to say that a session has ended.
@@ -52,12 +52,13 @@ pub(in crate::http) async fn again_with_the_same(
     session: Session,
     Query(query): Query<Next>,
 ) -> Response {
-    match web.identity().provider_of(&session).await {
-        Ok(Some(provider)) => {
+    match web.identity().way_again(&session).await {
+        Ok(Again::With(provider)) => {
             leave_for(&web, provider.settings.name.as_str(), &session, query.next.as_deref(), true).await
         }
+        Ok(Again::ByGlass) => Redirect::to(&break_glass::href(&local(query.next.as_deref()))).into_response(),
         // Whoever came by a link has nobody to ask; whoever is signed out is sent to the sign-in page from there.
-        Ok(None) => Redirect::to(&local(query.next.as_deref())).into_response(),
+        Ok(Again::Nobody) => Redirect::to(&local(query.next.as_deref())).into_response(),
         Err(error) => broken(&error),
     }
 }
@@ -78,6 +79,7 @@ pub(in crate::http) async fn finish(
     State(web): State<Web>,
     Path(name): Path<String>,
     session: Session,
+    browser: Browser,
     Query(answer): Query<Answer>,
 ) -> Response {
     let identity = web.identity();
@@ -89,7 +91,7 @@ pub(in crate::http) async fn finish(
     };
     let next = pending.next.clone();
     match provider.finish(pending, answer).await {
-        Ok(grant) => match identity.enter(&session, provider, grant).await {
+        Ok(grant) => match identity.enter(&session, provider, grant, &browser).await {
             Ok(()) => Redirect::to(&next).into_response(),
             Err(error) => broken(&error),
         },
@@ -133,7 +135,10 @@ async fn not_signed_in(web: &Web, provider: &Provider, error: &SignInError) -> R
         tracing::error!(%error, "the audit log cannot be written");
     }
     let again = format!("/sign-in/{name}/again");
-    if let SignInError::NoRole { name: person, claim, found, .. } = error {
+    if let SignInError::NoRole { name: person, subject, claim, found } = error {
+        if let Err(error) = web.unbound().store().member_has_no_role(subject).await {
+            tracing::error!(%error, "the catalogue cannot be written");
+        }
         let looked = if *found { "none of its values has a role here" } else { "it is not there" };
         let body = view! {
             <p>"You are " <strong>{person.clone()}</strong> " to " {name.to_owned()} ", and you have no role in Holdfast."</p>
@@ -164,7 +169,7 @@ fn unknown() -> Response {
     (StatusCode::NOT_FOUND, "There is no identity provider of that name here.").into_response()
 }
 
-fn broken(error: &SessionError) -> Response {
+pub(super) fn broken(error: &SessionError) -> Response {
     tracing::error!(%error, "a session could not be read or written");
     document(StatusCode::SERVICE_UNAVAILABLE, "Signing in failed", failed())
 }

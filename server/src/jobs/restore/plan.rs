@@ -14,12 +14,12 @@ use holdfast_model::{
 use super::{
     super::{Desk, DeskError, job::JobError},
     SAFETY, safety_is_taken,
-    work::{Goal, compose, destination},
+    work::{Goal, Told, compose, destination},
 };
 use crate::store::{CheckpointRow, RunFilter, fresh};
 
 impl Desk {
-    /// Everything that such a restore would do. Nothing is touched.
+    /// Everything that such a restore would do, as it may be told to whoever asks. Nothing is touched.
     ///
     /// # Errors
     /// When the catalogue or the vault cannot be read; what stands against the restore itself is a part of the plan.
@@ -28,11 +28,12 @@ impl Desk {
         row: &CheckpointRow,
         request: &RestoreCheckpoint,
         goal: &Goal,
+        told: &Told,
     ) -> Result<RestorePlan, DeskError> {
         let (ctx, _end) = Context::untold();
         let scratch = self.settings().scratch.clone();
         let id = fresh(self.store().now().await?, RunId::from_parts)?;
-        let composed = compose(self, row, request, goal, id, scratch).await;
+        let composed = compose(self, row, request, goal, told, id, scratch).await;
         let begun = Instant::now();
         let (planned, created_at, mut warnings) = match composed {
             Ok((work, warnings)) => {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use holdfast_engine::{Destination, Live, RestoreWork};
 use holdfast_model::{
+    access::Access,
     definition::Definition,
     id::{EnvironmentId, RunId},
     manifest::Manifest,
@@ -36,6 +37,28 @@ impl Goal {
     }
 }
 
+/// Which projects' environments may be named to whoever reads what comes of it.
+pub(crate) enum Told {
+    /// Those that the caller sees.
+    To(Access),
+    /// A run's log is read by all who see its project: those of that project, and of the one that it goes to.
+    InALog([Name; 2]),
+}
+
+impl Told {
+    /// What may stand in the log of a run.
+    pub(crate) fn in_a_log(row: &CheckpointRow, goal: &Goal) -> Self {
+        Self::InALog([row.environment.project.clone(), goal.definition.project.clone()])
+    }
+
+    fn sees(&self, project: &Name) -> bool {
+        match self {
+            Self::To(access) => access.role(Some(project)).is_some(),
+            Self::InALog(projects) => projects.contains(project),
+        }
+    }
+}
+
 /// A definition as it is applied now, with its secrets.
 async fn definition(desk: &Desk, id: &EnvironmentId) -> Result<Definition, JobError> {
     let raw = desk.store().raw_definition(desk.key(), id).await?;
@@ -64,6 +87,7 @@ pub(crate) async fn compose(
     row: &CheckpointRow,
     request: &RestoreCheckpoint,
     goal: &Goal,
+    told: &Told,
     run: RunId,
     scratch: PathBuf,
 ) -> Result<(RestoreWork, Vec<String>), JobError> {
@@ -77,7 +101,7 @@ pub(crate) async fn compose(
     }
     // Where it came from, an environment may overlap with another one: its definitions said so.
     let apart = !matches!(destination, Destination::Definition) || !goal.is_own(row);
-    let live = if apart { live(desk, goal, &destination, &mut warnings).await? } else { Vec::new() };
+    let live = if apart { live(desk, goal, &destination, told, &mut warnings).await? } else { Vec::new() };
     let work = RestoreWork {
         vault: desk.vaults().get(&copy.vault).await?.vault,
         root: copy.tree.parse().map_err(|_| JobError::Failed(format!("`{}` is not the id of a tree", copy.tree)))?,
@@ -146,11 +170,12 @@ fn components(
     choose(&known, &request.components, &[]).map_err(JobError::Failed)
 }
 
-/// Every other environment as it is applied now.
+/// Every other environment as it is applied now; those that are not seen have no name.
 async fn live(
     desk: &Desk,
     goal: &Goal,
     destination: &Destination,
+    told: &Told,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Live>, JobError> {
     let mut live = Vec::new();
@@ -158,12 +183,13 @@ async fn live(
         if matches!(destination, Destination::Definition) && goal.id.as_ref() == Some(&other.id) {
             continue;
         }
-        let name = format!("{}/{}", other.project, other.name);
+        let name = told.sees(&other.project).then(|| format!("{}/{}", other.project, other.name));
         match definition(desk, &other.id).await {
             Ok(definition) => live.push(Live { name, definition }),
-            Err(JobError::Failed(why)) => {
-                warnings.push(format!("whether it overlaps with {name} cannot be seen: {why}"));
-            }
+            Err(JobError::Failed(why)) => warnings.push(match name {
+                Some(name) => format!("whether it overlaps with {name} cannot be seen: {why}"),
+                None => "whether it overlaps with an environment of another project cannot be seen".to_owned(),
+            }),
             Err(error) => return Err(error),
         }
     }
