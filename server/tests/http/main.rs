@@ -9,6 +9,7 @@ mod definitions;
 mod gate;
 mod harness;
 mod issuer;
+mod matrix;
 mod members;
 mod openapi;
 mod pending;
