@@ -51,7 +51,7 @@ pub fn server(global: &Global) -> Result<Server, Failure> {
                 Ok(found) if found.url.origin() == url.origin() => Ok(found),
                 _ => Err(Failure::NoServer {
                     message: format!("there is no credential for {url}"),
-                    mend: "sign in with: holdfast login --url, or set HOLDFAST_TOKEN".into(),
+                    mend: format!("sign in with: holdfast login --url {url} (or set HOLDFAST_TOKEN)"),
                 }),
             },
         },
@@ -119,7 +119,9 @@ fn client_file(global: &Global) -> Result<Server, Failure> {
         },
         mend: match reason {
             Unread::Denied => "run this as the server's user, or set HOLDFAST_URL and HOLDFAST_TOKEN".into(),
-            _ => "start it with: holdfast serve (or set HOLDFAST_DATA_DIR, or HOLDFAST_URL and HOLDFAST_TOKEN)".into(),
+            _ => "start it with: holdfast serve (or set HOLDFAST_DATA_DIR, or HOLDFAST_URL and HOLDFAST_TOKEN; elsewhere \
+                  sign in with: holdfast login --url https://…)"
+                .into(),
         },
     })
 }
