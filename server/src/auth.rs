@@ -7,6 +7,7 @@ use holdfast_model::{
     secret::Secret,
 };
 use sha2::{Digest, Sha256};
+use time::{Duration, OffsetDateTime};
 
 pub mod admin;
 pub mod break_glass;
@@ -26,6 +27,9 @@ pub use identity::{
 pub use link::{SignInLink, new_link, take_link};
 pub use session::{CatalogueSessions, layer};
 
+/// How far the clock of whoever says when somebody signed in may be behind ours.
+const SKEW: Duration = Duration::seconds(10);
+
 /// Whom an action is done for, and who stands in the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -40,6 +44,8 @@ pub struct Caller {
     /// Whether it has proven a short time ago who it is, has confirmed this one request on its page, or cannot be asked
     /// to.
     pub fresh: bool,
+    /// When a person's provider, or the break-glass password, last showed who they are; none where nobody is asked.
+    pub proven_at: Option<OffsetDateTime>,
     /// The session that a person came by: the hash of its id, which opens nothing.
     pub session: Option<String>,
 }
@@ -65,6 +71,7 @@ impl Caller {
             kind: CallerKind::Host,
             access: Access::everywhere(Role::Admin),
             fresh: true,
+            proven_at: None,
             session: None,
         }
     }
@@ -72,13 +79,25 @@ impl Caller {
     /// A program: it has no more than what programs may ever have.
     #[must_use]
     pub fn program(name: String, subject: String, access: Access) -> Self {
-        Self { name, subject, kind: CallerKind::Program, access: access.of_program(), fresh: false, session: None }
+        Self { name, subject, kind: CallerKind::Program, access: access.of_program(), fresh: false, proven_at: None, session: None }
     }
 
     /// A person.
     #[must_use]
     pub fn person(name: String, subject: String, access: Access, fresh: bool) -> Self {
-        Self { name, subject, kind: CallerKind::Person, access, fresh, session: None }
+        Self { name, subject, kind: CallerKind::Person, access, fresh, proven_at: None, session: None }
+    }
+
+    /// The same, who proved it then.
+    #[must_use]
+    pub fn proven(self, at: OffsetDateTime) -> Self {
+        Self { proven_at: Some(at), ..self }
+    }
+
+    /// Whether they have signed in anew since this, and not long ago. Clocks may differ by some seconds.
+    #[must_use]
+    pub fn has_signed_in_since(&self, at: OffsetDateTime) -> bool {
+        self.fresh && self.proven_at.is_some_and(|proven| at - proven <= SKEW)
     }
 
     /// The same, by this session.

@@ -107,8 +107,8 @@ export class Bucket {
   }
 
   /**
-   * A credential that may read and write below this prefix and delete nothing but locks: what a server, a pipeline or an
-   * agent should have. Gives its variables.
+   * A credential that may read and write below this prefix and delete nothing but locks: what a pipeline or an agent
+   * should have. Gives its variables.
    */
   async appendOnly(prefix, name = 'append-only') {
     const iam = async (form) => {

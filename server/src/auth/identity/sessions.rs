@@ -121,7 +121,8 @@ impl Identity {
             }
             Person::BreakGlass { name, .. } => {
                 let fresh = time - row.signed_in_at <= glass::FRESH;
-                Some(Caller::person(name, glass::GLASS.into(), Access::everywhere(Role::Admin), fresh))
+                let caller = Caller::person(name, glass::GLASS.into(), Access::everywhere(Role::Admin), fresh);
+                Some(caller.proven(row.signed_in_at))
             }
             Person::Provider(grant) => self.of_provider(session, &id, *grant).await?,
         };
@@ -266,7 +267,11 @@ fn caller(settings: &ProviderSettings, grant: Grant) -> Caller {
     let for_so_long = length(settings.fresh).whole_seconds();
     let fresh = grant.auth_time.is_some_and(|at| at <= now + SKEW && now - at <= for_so_long);
     let subject = format!("{}#{}", grant.issuer, grant.sub);
-    Caller::person(grant.name, subject, grant.access, fresh)
+    let caller = Caller::person(grant.name, subject, grant.access, fresh);
+    match grant.auth_time.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()) {
+        Some(at) => caller.proven(at),
+        None => caller,
+    }
 }
 
 /// The error that a failed sign-in leaves in the audit log: action, subject, detail.

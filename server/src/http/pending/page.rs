@@ -43,7 +43,7 @@ pub(in crate::http) async fn confirm(State(web): State<Web>, caller: Caller, Pat
         Err(error) => return missing(error),
     };
     let page = address(&row.view.id);
-    if !caller.fresh {
+    if !caller.has_signed_in_since(row.made_at) {
         return Redirect::to(&again(&page)).into_response();
     }
     // Their roles may be others than when it was asked for.
@@ -99,7 +99,7 @@ fn drawn(web: &Web, caller: &Caller, row: &PendingRow) -> Response {
         }
     };
     let (title, then) = match state {
-        PendingState::Waiting => ("Shall this be done?", buttons(&address(id), caller.fresh)),
+        PendingState::Waiting => ("Shall this be done?", buttons(&address(id), caller.has_signed_in_since(row.made_at))),
         PendingState::Confirmed => ("Confirmed", said("The command goes on by itself; close this page.")),
         PendingState::Refused => ("Refused", said("Nothing was done, and nothing will be.")),
         PendingState::Expired => {
@@ -138,9 +138,9 @@ fn said(text: &'static str) -> AnyView {
     view! { <p role="status">{text}</p> }.into_any()
 }
 
-fn buttons(page: &str, fresh: bool) -> AnyView {
+fn buttons(page: &str, anew: bool) -> AnyView {
     let post = |what: &str| format!("/ui{page}/{what}");
-    let confirm = if fresh {
+    let confirm = if anew {
         view! {
             <form method="post" action=post("confirm")>
                 <button type="submit" class="button primary">"Confirm"</button>
@@ -150,7 +150,7 @@ fn buttons(page: &str, fresh: bool) -> AnyView {
     } else {
         view! { <a class="button primary" href=again(page)>"Sign in once more"</a> }.into_any()
     };
-    let why = if fresh {
+    let why = if anew {
         "A command waits for your word. If you did not type it, refuse."
     } else {
         "A command waits for your word. Sign in once more to confirm it. If you did not type it, refuse."
