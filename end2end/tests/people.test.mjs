@@ -89,9 +89,9 @@ describe('people', () => {
     const ada = await signIn('ada');
     await open(ada.page, `${stack.url}/settings/members`);
     assert.deepEqual(await parts(ada.page), ['Members', 'Keys', 'Sessions', 'Audit']);
-    assert.match(await row(ada.page, 'People', 'vera').innerText(), /keycloak\s+viewer everywhere/);
-    assert.match(await row(ada.page, 'People', 'ada').innerText(), /keycloak\s+admin everywhere/);
-    assert.match(await row(ada.page, 'Programs', 'deploys').innerText(), /key\s+shop\s+view, create/);
+    assert.match(await row(ada.page, 'People who have signed in', 'vera').innerText(), /keycloak\s+viewer everywhere/);
+    assert.match(await row(ada.page, 'People who have signed in', 'ada').innerText(), /keycloak\s+admin everywhere/);
+    assert.match(await row(ada.page, 'Keys, service accounts and workflows', 'deploys').innerText(), /key\s+shop\s+view, create/);
     assert.match(await row(ada.page, 'Rules of keycloak', 'holdfast-operators').innerText(), /operator everywhere/);
     assert.deepEqual(await axe(ada.page), []);
     await ada.page.getByRole('link', { name: 'Audit log of vera' }).click();
@@ -115,6 +115,7 @@ describe('people', () => {
     const other = await again.newPage();
     await other.goto(`${stack.url}/`);
     await other.getByRole('button', { name: 'Sign in with keycloak' }).click();
+    await other.waitForURL(`${keycloak.url}/**`);
     await give(other, 'otto');
     await other.getByRole('heading', { name: 'No entry' }).waitFor();
     assert.match((await stack.ok('admin', 'members')).stdout, /otto +keycloak +no role any more/);

@@ -128,6 +128,7 @@ pub async fn launch_with_listener(settings: Settings, listener: TcpListener) -> 
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, service).with_graceful_shutdown(async move { stopped.cancelled().await }).await
     });
+    tokio::spawn(watch_glass(identity.clone(), cancel.clone()));
     tokio::spawn(async move { identity.warm().await });
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
     Ok(Launched { address, url, cancel, served, workers, actions, routes, _lock: lock })
@@ -230,6 +231,20 @@ pub(crate) fn desk(settings: &Settings, store: &Store, key: &ServerKey, tools: &
         allow: holdfast_engine::Allow::all(),
     };
     Desk::new(store.clone(), vaults, key.clone(), tools.clone(), desk)
+}
+
+/// The break-glass password is set on the host without asking the server, so it looks.
+async fn watch_glass(identity: Identity, cancel: CancellationToken) {
+    let mut minute = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = minute.tick() => {}
+        }
+        if let Err(error) = identity.notice_glass().await {
+            tracing::warn!(%error, "whether a break-glass password was set could not be written down");
+        }
+    }
 }
 
 async fn forget_old_sessions(actions: Actions, cancel: CancellationToken) {

@@ -1,4 +1,5 @@
-//! How often the break-glass password may be tried: counted here, over all processes and restarts.
+//! How often the break-glass password may be tried, counted over all processes and restarts; and that it was set or
+//! taken away, which happens on a host without asking anybody.
 
 use time::Duration;
 
@@ -27,7 +28,43 @@ pub enum GlassTry {
     },
 }
 
+/// What is kept while none is set.
+const OFF: &str = "off";
+
 impl Store {
+    /// Notes which password is set on a host, by its mark; audited when it is another one than was noted last. Whether
+    /// it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn notice_glass(&self, host: &str, mark: Option<&str>) -> Result<bool, StoreError> {
+        let (name, mark) = (format!("break_glass {host}"), mark.unwrap_or(OFF));
+        let known: Option<String> = sqlx::query_scalar("select value from setting where name = $1")
+            .bind(&name)
+            .fetch_optional(&self.pool)
+            .await?;
+        if known.as_deref().unwrap_or(OFF) == mark {
+            return Ok(false);
+        }
+        let mut write = self.write().await?;
+        let changed = sqlx::query(
+            "insert into setting (name, value) values ($1, $2) \
+             on conflict (name) do update set value = excluded.value where setting.value <> excluded.value",
+        )
+        .bind(name)
+        .bind(mark)
+        .execute(write.on())
+        .await?
+        .rows_affected()
+            == 1;
+        if changed {
+            let action = if mark == OFF { "break_glass.off" } else { "break_glass.set" };
+            write.audit("server", action, "", &format!("the password on {host}")).await?;
+        }
+        write.commit().await?;
+        Ok(changed)
+    }
+
     /// Counts a try of the break-glass password, if it may be tried now.
     ///
     /// # Errors

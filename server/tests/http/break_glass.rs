@@ -52,6 +52,14 @@ async fn it_is_not_there_until_the_owner_of_the_host_sets_it() {
     assert!(refused.text().await.unwrap().contains("0600"));
     assert!(off(&data).unwrap());
     assert_eq!(give(&server, PASSWORD).await.status(), 404);
+    let lines = audited(&server).await;
+    assert_eq!(lines.len(), 1, "the file as it should not be: {lines:?}");
+    set(&data, &Secret::new(PASSWORD.into())).unwrap();
+    assert_eq!(give(&server, "another password").await.status(), 403);
+    assert!(off(&data).unwrap());
+    assert_eq!(give(&server, PASSWORD).await.status(), 404);
+    let actions: Vec<String> = audited(&server).await.into_iter().skip(1).map(|(action, _)| action).collect();
+    assert_eq!(actions, ["break_glass.set", "break_glass.refused", "break_glass.off"]);
     server.launched.stop().await.unwrap();
 
     // Where a link signs in, there is nothing to go around.
@@ -81,8 +89,9 @@ async fn whoever_knows_it_is_an_admin_for_an_hour_and_everybody_is_told() {
     assert!(text(&server, "/settings/sessions", &here).await.contains("break-glass password"));
     assert!(!text(&server, "/settings/members", &here).await.contains("break-glass@host"), "nobody in particular");
     let lines = audited(&server).await;
-    assert_eq!((lines.len(), lines[0].0.as_str()), (1, "break_glass.sign_in"), "{lines:?}");
-    assert!(lines[0].1.contains("from 127.0.0.1"), "{lines:?}");
+    let actions: Vec<&str> = lines.iter().map(|(action, _)| action.as_str()).collect();
+    assert_eq!(actions, ["break_glass.set", "break_glass.sign_in"], "{lines:?}");
+    assert!(lines[1].1.contains("from 127.0.0.1"), "{lines:?}");
 
     // A new sign-in is new for ten minutes; then the password is asked for once more.
     let revoke = async || {
@@ -136,8 +145,8 @@ async fn five_tries_in_a_quarter_of_an_hour_are_the_most_and_a_restart_forgets_n
         assert!(shut.text().await.unwrap().contains("The next one counts in 15 minutes"));
     }
     let lines = audited(&server).await;
-    assert_eq!(lines.len(), 6, "each that counted, and one for all that did not: {lines:?}");
-    assert!(lines.iter().all(|(action, _)| action == "break_glass.refused"));
+    assert_eq!(lines.len(), 7, "its setting, each try that counted, and one for all that did not: {lines:?}");
+    assert!(lines[1..].iter().all(|(action, _)| action == "break_glass.refused"), "{lines:?}");
     let Server { launched, folder, token, .. } = server;
     launched.stop().await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

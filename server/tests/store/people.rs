@@ -11,6 +11,7 @@ crate::on_both!(
     members_are_known_by_what_they_had_last,
     a_programs_token_is_not_written_down_at_each_request,
     a_password_may_be_tried_five_times_in_a_quarter_of_an_hour,
+    a_password_that_is_set_or_taken_away_is_noted_once,
     many_tries_at_once_are_no_more_than_many_one_after_the_other,
     what_is_written_seldom_is_written_once_for_each_and_again_later,
 );
@@ -103,6 +104,18 @@ async fn a_password_may_be_tried_five_times_in_a_quarter_of_an_hour(c: &Catalogu
         "the first of them is forgotten"
     );
     assert!(matches!(c.store.count_glass_try().await.unwrap(), GlassTry::Shut { .. }));
+}
+
+async fn a_password_that_is_set_or_taken_away_is_noted_once(c: &Catalogue) {
+    let notice = async |mark| c.store.notice_glass("db1", mark).await.unwrap();
+    assert!(!notice(None).await, "none was, and none is");
+    assert!(notice(Some("a")).await && !notice(Some("a")).await);
+    assert!(!c.store.notice_glass("db2", None).await.unwrap(), "each host has its own");
+    assert!(notice(Some("b")).await && notice(None).await && !notice(None).await);
+    let filter = AuditFilter { action: Some("break_glass".into()), limit: 10, ..AuditFilter::default() };
+    let lines = c.store.audit_lines(&filter).await.unwrap().lines;
+    let actions: Vec<&str> = lines.iter().rev().map(|line| line.action.as_str()).collect();
+    assert_eq!(actions, ["break_glass.set", "break_glass.set", "break_glass.off"]);
 }
 
 async fn many_tries_at_once_are_no_more_than_many_one_after_the_other(c: &Catalogue) {

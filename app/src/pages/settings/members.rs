@@ -90,7 +90,7 @@ fn programs_of(now: OffsetDateTime, members: &All) -> AnyView {
         ("What it did", false),
     ];
     let rows = members.programs.iter().map(|program| program_row(now, program)).collect();
-    table("Programs", &columns, rows)
+    table("Keys, service accounts and workflows", &columns, rows)
 }
 
 fn program_row(now: OffsetDateTime, program: &ProgramMember) -> Vec<AnyView> {

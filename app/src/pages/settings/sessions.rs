@@ -25,7 +25,8 @@ fn draw(page: &SessionsPage) -> AnyView {
     let count = u64::try_from(page.sessions.len()).unwrap_or(0);
     let others = page.sessions.iter().filter(|session| !session.here).count();
     let said = format!("You are signed in by {}.", text::counted(count, "session"));
-    let why = format!("All of {}. What you do not know, end: it is out at its next request.", page.name);
+    let why =
+        format!("These are all of {}. End what you do not know: that browser is out at its next request.", page.name);
     let columns = [
         ("Browser", false),
         ("From", false),

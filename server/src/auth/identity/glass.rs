@@ -53,6 +53,23 @@ impl Identity {
             && break_glass::read(&self.0.data_dir).ok().flatten().is_some_and(|glass| glass.mark() == mark)
     }
 
+    /// Notes that the password was set or taken away since this was asked last; audited.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read or written.
+    pub async fn notice_glass(&self) -> Result<(), SessionError> {
+        if self.0.links_sign_in {
+            return Ok(());
+        }
+        // A file that cannot be used is noticed when somebody tries it.
+        let Ok(glass) = break_glass::read(&self.0.data_dir) else { return Ok(()) };
+        let mark = glass.as_ref().map(Glass::mark);
+        if self.0.store.notice_glass(&machine(), mark.as_deref()).await? {
+            tracing::warn!(set = glass.is_some(), "BREAK GLASS: the password was set anew or taken away");
+        }
+        Ok(())
+    }
+
     /// Who is in by it now.
     ///
     /// # Errors
@@ -84,6 +101,7 @@ impl Identity {
         if self.0.links_sign_in {
             return Ok(GlassTried::Off);
         }
+        self.notice_glass().await?;
         let glass = match break_glass::read(&self.0.data_dir) {
             Ok(Some(glass)) => glass,
             Ok(None) => return Ok(GlassTried::Off),

@@ -61,8 +61,8 @@ pub(in crate::http) async fn sign_in(
             "This is not the password. There were five tries; the next one counts later.".into(),
         ),
         Ok(GlassTried::Wrong(left)) => {
-            let tries = if left == 1 { "One try is" } else { "More tries are" };
-            refused(StatusCode::FORBIDDEN, format!("This is not the password. {tries} left ({left})."))
+            let tries = if left == 1 { "One try is".to_owned() } else { format!("{left} tries are") };
+            refused(StatusCode::FORBIDDEN, format!("This is not the password. {tries} left."))
         }
         Ok(GlassTried::Shut(wait)) => {
             let seconds = wait.whole_seconds().max(0).unsigned_abs() + 1;
