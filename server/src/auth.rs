@@ -79,7 +79,15 @@ impl Caller {
     /// A program: it has no more than what programs may ever have.
     #[must_use]
     pub fn program(name: String, subject: String, access: Access) -> Self {
-        Self { name, subject, kind: CallerKind::Program, access: access.of_program(), fresh: false, proven_at: None, session: None }
+        Self {
+            name,
+            subject,
+            kind: CallerKind::Program,
+            access: access.of_program(),
+            fresh: false,
+            proven_at: None,
+            session: None,
+        }
     }
 
     /// A person.

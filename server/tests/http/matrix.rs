@@ -120,6 +120,9 @@ async fn waiting(server: &Server, project: &str) -> String {
 const OF_ALL: [&str; 5] =
     ["GET /v1/audit", "GET /v1/audit/verify", "GET /v1/catalogue/kit", "POST /v1/catalogue/copies", "POST /v1/vaults"];
 
+/// What is to be decided is shown without a new sign-in; deciding takes one.
+const ONLY_SHOWN: &str = "GET /v1/environments/{env}/confirmation";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_for_every_role_project_and_credential() {
     let issuer = Issuer::start().await;
@@ -172,7 +175,9 @@ async fn every_route_for_every_role_project_and_credential() {
                 }
                 (403, kind) => assert!(of_all && !holder.everywhere, "{shown}: {kind:?} {said}"),
                 (200..300, _) => {
-                    assert!(!permission.needs_fresh_sign_in(), "{shown}: a token proves no presence");
+                    let proven =
+                        !permission.needs_fresh_sign_in() || ONLY_SHOWN == format!("{} {}", route.method, route.path);
+                    assert!(proven, "{shown}: a token proves no presence");
                     assert!(!of_all || holder.everywhere, "{shown}: it tells of every project");
                 }
                 _ => {}

@@ -111,7 +111,7 @@ fn shape(one: &ApiType, names: &BTreeSet<&str>) -> AnyView {
     let forms = one.forms.iter().map(|form| view! { <li>{linked(form, names)}</li> }).collect_view();
     let forms = (!one.forms.is_empty()).then(|| view! { <ul>{forms}</ul> });
     view! {
-        <details class="folded" id=format!("type-{}", one.name)>
+        <details class="folded shape" id=format!("type-{}", one.name)>
             <summary><code>{one.name.clone()}</code></summary>
             <div>
                 {(!one.says.is_empty()).then(|| view! { <p>{ticked(&one.says)}</p> })}

@@ -148,6 +148,13 @@ fn shape(name_of_it: &str, schema: &Value) -> ApiType {
     }
 }
 
+/// What a property is; one that may be null says it of its other form.
+fn said(value: &Value) -> String {
+    let forms = value["oneOf"].as_array().into_iter().flatten();
+    let says = forms.chain([value]).find_map(|form| form["description"].as_str());
+    says.unwrap_or_default().to_owned()
+}
+
 fn properties(schema: &Value, fields: &mut Vec<ApiField>) {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     fields.extend(entries(&schema["properties"]).map(|(key, value)| ApiField {
@@ -155,7 +162,7 @@ fn properties(schema: &Value, fields: &mut Vec<ApiField>) {
         place: String::new(),
         shape: name(value),
         required: required.contains(&key.as_str()),
-        says: value["description"].as_str().unwrap_or_default().to_owned(),
+        says: said(value),
     }));
 }
 

@@ -99,7 +99,9 @@ fn drawn(web: &Web, caller: &Caller, row: &PendingRow) -> Response {
         }
     };
     let (title, then) = match state {
-        PendingState::Waiting => ("Shall this be done?", buttons(&address(id), caller.has_signed_in_since(row.made_at))),
+        PendingState::Waiting => {
+            ("Shall this be done?", buttons(&address(id), caller.has_signed_in_since(row.made_at)))
+        }
         PendingState::Confirmed => ("Confirmed", said("The command goes on by itself; close this page.")),
         PendingState::Refused => ("Refused", said("Nothing was done, and nothing will be.")),
         PendingState::Expired => {
