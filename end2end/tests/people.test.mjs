@@ -78,7 +78,7 @@ describe('people', () => {
     const vera = await signIn('vera');
     await vera.page.getByRole('link', { name: 'Settings' }).click();
     await vera.page.waitForURL(`${stack.url}/settings/sessions`);
-    assert.deepEqual(await parts(vera.page), ['Sessions']);
+    assert.deepEqual(await parts(vera.page), ['Sessions', 'REST API']);
     for (let loaded = 0; loaded < 3; loaded += 1) {
       const refused = await vera.page.request.get(`${stack.url}/settings/members`, { maxRedirects: 0 });
       assert.equal(refused.status(), 403);
@@ -88,7 +88,7 @@ describe('people', () => {
 
     const ada = await signIn('ada');
     await open(ada.page, `${stack.url}/settings/members`);
-    assert.deepEqual(await parts(ada.page), ['Members', 'Keys', 'Sessions', 'Audit']);
+    assert.deepEqual(await parts(ada.page), ['Members', 'Keys', 'Sessions', 'Audit', 'REST API']);
     assert.match(await row(ada.page, 'People who have signed in', 'vera').innerText(), /keycloak\s+viewer everywhere/);
     assert.match(await row(ada.page, 'People who have signed in', 'ada').innerText(), /keycloak\s+admin everywhere/);
     assert.match(await row(ada.page, 'Keys, service accounts and workflows', 'deploys').innerText(), /key\s+shop\s+view, create/);
