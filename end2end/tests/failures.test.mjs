@@ -65,7 +65,7 @@ describe('a failing dump', () => {
   });
 
   test('the database server goes away in the middle', async () => {
-    await refuses(/connection|server|terminat|closed/i, {
+    await refuses(/connection|server|terminat|closed|shutting down/i, {
       during: async () => {
         await until('the dump streams', async () => (await run('pgrep', ['-f', `pg_dump.*`])).status === 0 || null, { every: 20, timeout: 20_000 });
         await sleep(30);
