@@ -67,7 +67,7 @@ describe('a failing dump', () => {
   test('the database server goes away in the middle', async () => {
     await refuses(/connection|server|terminat|closed|shutting down/i, {
       during: async () => {
-        await until('the dump streams', async () => (await run('pgrep', ['-f', `pg_dump.*`])).status === 0 || null, { every: 20, timeout: 20_000 });
+        await until('the dump streams', async () => (await run('pgrep', ['-P', String(stack.server.pid), '-f', 'pg_dump'])).status === 0 || null, { every: 20, timeout: 20_000 });
         await sleep(30);
         await stack.pgCtl('stop', '-m', 'immediate');
       },
