@@ -70,6 +70,8 @@ impl Logins {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(BTreeMap::new());
             }
+            // Another user's: a command that is run as the server's user often keeps the home of who has typed it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(BTreeMap::new()),
             Err(source) => return Err(self.failed(source)),
         };
         let shown = path.display();

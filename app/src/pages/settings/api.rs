@@ -25,7 +25,7 @@ fn draw(api: &ApiReference) -> AnyView {
     let names: BTreeSet<&str> = api.types.iter().map(|known| known.name.as_str()).collect();
     let many = api.groups.iter().map(|group| group.operations.len()).sum::<usize>();
     let said = format!("{}.", text::counted(u64::try_from(many).unwrap_or(0), "operation"));
-    let about = api.about.iter().skip(1).map(|line| view! { <p class="note">{ticked(line)}</p> }).collect_view();
+    let about = api.about.iter().skip(1).map(|line| view! { <p class="prose">{ticked(line)}</p> }).collect_view();
     let groups = api
         .groups
         .iter()
