@@ -67,11 +67,15 @@ impl Logins {
         let path = self.0.join(FILE);
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            // Denied: a command that is run as the server's user often keeps the home of who has typed it.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+                ) =>
+            {
                 return Ok(BTreeMap::new());
             }
-            // Another user's: a command that is run as the server's user often keeps the home of who has typed it.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(BTreeMap::new()),
             Err(source) => return Err(self.failed(source)),
         };
         let shown = path.display();

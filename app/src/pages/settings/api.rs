@@ -39,7 +39,7 @@ fn draw(api: &ApiReference) -> AnyView {
         {heading("REST API".to_owned(), Tone::Plain, said, "All that the command line does goes through it.".to_owned())}
         {parts("/settings/api")}
         {about}
-        <p><a class="button" href="/ui/openapi.json" download="holdfast-openapi.json">"Download as OpenAPI 3.1"</a></p>
+        <p class="buttons"><a class="button" href="/ui/openapi.json" download="holdfast-openapi.json">"Download as OpenAPI 3.1"</a></p>
         {groups}
         {section("types", "Types".to_owned(), Some("What is sent and answered, by name.".to_owned()), types.into_any())}
     }
