@@ -31,6 +31,22 @@ pub struct BeforeAfter<T> {
     pub after: T,
 }
 
+/// Of each type it is another one, so it has no name of its own and stands where it is used.
+#[cfg(feature = "schema")]
+impl<T: utoipa::PartialSchema> utoipa::PartialSchema for BeforeAfter<T> {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .property("before", T::schema())
+            .required("before")
+            .property("after", T::schema())
+            .required("after")
+            .into()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl<T: utoipa::PartialSchema> utoipa::ToSchema for BeforeAfter<T> {}
+
 /// Bytes on both sides.
 pub type Sizes = BeforeAfter<u64>;
 

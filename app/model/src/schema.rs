@@ -1,12 +1,5 @@
 //! How OpenAPI names the values that are texts of a certain form. Everything else derives its schema.
 
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema},
-};
-
-use crate::diff::BeforeAfter;
-
 /// A type that is written as a text: by a pattern, where it has one, with an example.
 macro_rules! text {
     ($name:ident, $pattern:expr, $example:expr) => {
@@ -41,19 +34,5 @@ macro_rules! words {
         impl ::utoipa::ToSchema for $name {}
     };
 }
-
-/// Of each type it is another one, so it has no name of its own and stands where it is used.
-impl<T: PartialSchema> PartialSchema for BeforeAfter<T> {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .property("before", T::schema())
-            .required("before")
-            .property("after", T::schema())
-            .required("after")
-            .into()
-    }
-}
-
-impl<T: PartialSchema> ToSchema for BeforeAfter<T> {}
 
 pub(crate) use {text, words};
