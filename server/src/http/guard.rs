@@ -27,7 +27,7 @@ pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, request: Reque
     }
     let asked = format!("{} {}", request.method(), request.uri().path());
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    let loads = request.method() == Method::GET;
+    let page = wants_page(&request);
     let caller = if routes::for_programs(request.uri().path()) {
         bearer(&web, request.headers(), request.extensions().get().copied(), &asked).await
     } else {
@@ -48,11 +48,9 @@ pub(super) async fn check(State((web, rule)): State<(Web, Rule)>, request: Reque
         return slower;
     }
     let (who, subject) = (caller.name.clone(), caller.subject.clone());
-    let again = loads && caller.kind == CallerKind::Person;
+    let again = page && caller.kind == CallerKind::Person;
     let response = match refused(&web, &caller, rule) {
-        Some(why) if wants_page(&request) => {
-            card::refusal(ActionError::Forbidden(why).into(), "Not allowed", "/".to_owned())
-        }
+        Some(why) if page => card::refusal(ActionError::Forbidden(why).into(), "Not allowed", "/".to_owned()),
         Some(why) => ApiError::from(ActionError::Forbidden(why)).into_response(),
         None => pending::carry_out(&web, caller, rule, request, next).await,
     };
