@@ -67,7 +67,6 @@ impl Place {
         let Self::Bucket(options) = self else { return Ok(()) };
         let endpoint = Url::parse(&options.endpoint).map_err(|error| error.to_string())?;
         let host = endpoint.host_str().unwrap_or_default();
-        options.reach.check_host(host).map_err(|error| error.to_string())?;
         match options.reach.resolve(host.trim_start_matches('[').trim_end_matches(']')).await {
             Ok(_) => Ok(()),
             Err(error) => Err(format!("{host}: {error}")),
