@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::{BackendError, FileKind};
 use crate::lock::{self, Lock};
+use crate::read::Windows;
 use crate::snapshot::SnapshotJson;
 use crate::vault::Opened;
 use crate::{Cancel, Error, Id, Meter, PackId, Problem, SnapshotId, TreeId};
@@ -86,12 +87,14 @@ pub(crate) struct Findings<'a> {
     vault: &'a Opened,
     cancel: &'a Cancel,
     meter: &'a Meter,
+    /// Its own: the vault's may have been read before the damage, or before the mending.
+    windows: Windows,
     problems: Mutex<Vec<Problem>>,
 }
 
 impl<'a> Findings<'a> {
     pub(crate) fn new(vault: &'a Opened, cancel: &'a Cancel, meter: &'a Meter) -> Findings<'a> {
-        Findings { vault, cancel, meter, problems: Mutex::default() }
+        Findings { vault, cancel, meter, windows: Windows::default(), problems: Mutex::default() }
     }
 
     fn add(&self, problem: Problem) {

@@ -44,16 +44,15 @@ impl Opened {
         }
     }
 
-    /// What comes bent is asked for once more, alone: it may have been the way.
+    /// What comes bent is asked for once more: it may have been the way.
     fn blob_at(&self, pack: &PackId, blob: &Blob) -> Result<Vec<u8>, Error> {
+        if blob.kind == BlobKind::Tree {
+            return self.windows.tree(self, pack, blob);
+        }
         let (start, length) = (u64::from(blob.offset), u64::from(blob.length));
-        let alone = || self.backend.read_range(FileKind::Pack, &pack.to_string(), start, length);
-        let sealed = match blob.kind {
-            BlobKind::Tree => self.windows.read(self, pack, blob)?,
-            BlobKind::Data => alone()?,
-        };
-        match blob.decode(&self.key, sealed) {
-            Err(Error::Damaged { .. }) => blob.decode(&self.key, alone()?),
+        let read = || self.backend.read_range(FileKind::Pack, &pack.to_string(), start, length);
+        match blob.decode(&self.key, read()?) {
+            Err(Error::Damaged { .. }) => blob.decode(&self.key, read()?),
             other => other,
         }
     }

@@ -49,6 +49,31 @@ fn a_flipped_bit_in_each_kind_of_file_is_found() {
     drop(writer);
 }
 
+/// The same open vault from before the damage until after the mending: what it has read is not what lies there.
+#[test]
+fn a_check_sees_what_lies_there_now() {
+    let place = Place::new();
+    let source = place.path("source");
+    awkward(&source, false);
+    backup(&place.vault(), &source);
+    for seen_before in [false, true] {
+        let mut of_trees = 0;
+        for pack in place.files("data") {
+            let vault = open(&place.path("vault"));
+            if seen_before {
+                assert_eq!(problems(&vault, CheckScope::Structure), 0);
+            }
+            let sound = fs::read(&pack).unwrap();
+            flip(&pack, sound.len() / 3);
+            assert!(problems(&vault, CheckScope::AllData) > 0, "{}", pack.display());
+            of_trees += usize::from(problems(&vault, CheckScope::Structure) > 0);
+            fs::write(&pack, &sound).unwrap();
+            assert_eq!(problems(&vault, CheckScope::AllData), 0, "{} is mended", pack.display());
+        }
+        assert_eq!(of_trees, 1, "without reading all data a check reads all trees");
+    }
+}
+
 #[test]
 fn a_damaged_pack_is_named_and_its_content_withheld() {
     let place = Place::new();

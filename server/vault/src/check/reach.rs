@@ -70,10 +70,7 @@ fn visit(findings: &Findings<'_>, layout: &Layout, reach: &Mutex<Reach>, step: &
         findings.add(about(Problem::new(what), step.tree));
         return Ok(Vec::new());
     };
-    let read = || {
-        let sealed = findings.vault.windows.read(findings.vault, &pack, &blob)?;
-        parse_tree(&step.tree, &blob.decode(&findings.vault.key, sealed)?)
-    };
+    let read = || parse_tree(&step.tree, &findings.windows.tree(findings.vault, &pack, &blob)?);
     let tree = match read() {
         Ok(tree) => Some(tree),
         Err(Error::Backend(error)) => {

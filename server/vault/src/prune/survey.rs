@@ -151,8 +151,8 @@ fn visit(vault: &Opened, census: &Census, found: &Mutex<Found>, step: &Step) -> 
     let spot = census.get(BlobKind::Tree, &step.tree).ok_or_else(|| about("it is in no pack"))?;
     let pack = census.pack(spot).ok_or_else(|| about("it is in no pack"))?;
     let blob = spot.blob(BlobKind::Tree, &step.tree);
-    let sealed = vault.windows.read(vault, &pack.id, &blob)?;
-    let tree = match blob.decode(&vault.key, sealed).and_then(|json| parse_tree(&step.tree, &json)) {
+    let content = vault.windows.tree(vault, &pack.id, &blob);
+    let tree = match content.and_then(|json| parse_tree(&step.tree, &json)) {
         Err(Error::Damaged { what }) => return Err(about(&what)),
         other => other?,
     };
