@@ -13,6 +13,7 @@ describe('stock tools read the vault', () => {
   let stack;
   let env;
   let checkpoint;
+  let packs; // of both checkpoints and of their drills' reports, before anything else is written into the vault
   before(async () => {
     stack = await Stack.start({ name: 'restic', scale: 25 });
     await stack.apply();
@@ -21,6 +22,7 @@ describe('stock tools read the vault', () => {
     writeFileSync(join(stack.app, 'uploads/added-between'), 'x'.repeat(3_000_000));
     checkpoint = await stack.json('checkpoint', 'create', 'production');
     assert.equal(checkpoint.proof, 'proven');
+    packs = packsNow();
     env = await stack.resticEnv();
   });
   after(() => stack?.down());
@@ -100,25 +102,49 @@ describe('stock tools read the vault', () => {
   }
 
   test('one flipped bit in any pack is caught by verify, and the mended pack is intact again', async () => {
-    const packs = readdirSync(join(stack.vault(), 'data'), { recursive: true }).filter((name) => /[0-9a-f]{64}$/.test(name));
     assert.ok(packs.length > 2);
-    const first = await stack.json('checkpoint', 'list');
-    const newest = first.items[0].id;
-    for (const pack of [packs[0], packs[Math.floor(packs.length / 2)], packs.at(-1)]) {
-      const path = join(stack.vault(), 'data', pack);
-      const sound = readFileSync(path);
-      const broken = Buffer.from(sound);
-      broken[Math.floor(broken.length / 3)] ^= 0x10;
-      await must('chmod', ['u+w', path]);
-      writeFileSync(path, broken);
+    const ids = (await stack.json('checkpoint', 'list')).items.map((item) => item.id);
+    for (const pack of packs) {
+      const results = await withFlippedBit(pack, () => Promise.all(ids.map((id) => stack.cli('checkpoint', 'verify', id))));
+      const shown = await Promise.all(ids.map((id) => stack.json('checkpoint', 'show', id)));
+      const told = results.map(({ status, stdout, stderr }, at) => `${ids[at]}: ${status}, ${shown[at].integrity}\n${stdout}${stderr}`).join('\n');
       // The pack belongs to one of the checkpoints, or to both.
-      const results = await Promise.all(first.items.map((item) => stack.cli('checkpoint', 'verify', item.id)));
-      assert.ok(results.some((result) => result.status === 1), `${pack}: ${results.map((r) => r.stdout + r.stderr).join('\n')}`);
-      const damaged = await Promise.all(first.items.map((item) => stack.json('checkpoint', 'show', item.id)));
-      assert.ok(damaged.some((shown) => shown.integrity === 'damaged'));
+      assert.ok(results.some((result, at) => result.status === 1 && shown[at].integrity === 'damaged'), `${pack}\n${told}`);
+    }
+    await stack.ok('checkpoint', 'verify', checkpoint.id);
+    assert.equal((await stack.json('checkpoint', 'show', checkpoint.id)).integrity, 'intact');
+  });
+
+  test("a flipped bit in a copy of the catalogue is caught by the vault's check: no checkpoint needs it", async () => {
+    await stack.ok('catalogue', 'copy');
+    const added = packsNow().filter((pack) => !packs.includes(pack));
+    assert.ok(added.length > 0);
+    for (const pack of added) {
+      const { checked, verified } = await withFlippedBit(pack, async () => ({
+        checked: await stack.cli('vault', 'check', 'shop', '--all'),
+        verified: await stack.cli('checkpoint', 'verify', checkpoint.id),
+      }));
+      assert.equal(checked.status, 1, `${pack}\n${checked.stdout}${checked.stderr}`);
+      assert.match(checked.stdout + checked.stderr, new RegExp(pack.slice(-64, -56)));
+      assert.equal(verified.status, 0, `${pack}\n${verified.stdout}${verified.stderr}`);
+    }
+    await stack.ok('vault', 'check', 'shop', '--all');
+  });
+
+  const packsNow = () => readdirSync(join(stack.vault(), 'data'), { recursive: true }).filter((name) => /[0-9a-f]{64}$/.test(name));
+
+  // Does `work` while a bit of that pack is wrong, and gives what it gives.
+  const withFlippedBit = async (pack, work) => {
+    const path = join(stack.vault(), 'data', pack);
+    const sound = readFileSync(path);
+    const broken = Buffer.from(sound);
+    broken[Math.floor(broken.length / 3)] ^= 0x10;
+    await must('chmod', ['u+w', path]);
+    writeFileSync(path, broken);
+    try {
+      return await work();
+    } finally {
       writeFileSync(path, sound);
     }
-    assert.equal((await stack.cli('checkpoint', 'verify', newest)).status, 0);
-    assert.equal((await stack.json('checkpoint', 'show', newest)).integrity, 'intact');
-  });
+  };
 });

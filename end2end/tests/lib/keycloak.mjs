@@ -4,7 +4,7 @@ import { closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readFi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { environment, sleep, until } from './process.mjs';
+import { environment, until, within } from './process.mjs';
 import { freePort, repository } from './stack.mjs';
 
 const version = '26.7.3';
@@ -128,7 +128,7 @@ roles = [
   async stop() {
     if (!this.process?.pid || this.gone) return;
     process.kill(-this.process.pid, 'SIGTERM');
-    if ((await Promise.race([this.process.ended.then(() => true), sleep(20_000)])) !== true) {
+    if (!(await within(20_000, this.process.ended.then(() => true)))) {
       process.kill(-this.process.pid, 'SIGKILL');
       await this.process.ended;
     }

@@ -56,6 +56,17 @@ export function environment(extra = {}) {
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** What is awaited, or undefined after so many ms; no timer is left that would keep this process alive. */
+export async function within(ms, awaited) {
+  let timer;
+  const over = new Promise((done) => (timer = setTimeout(done, ms)));
+  try {
+    return await Promise.race([awaited, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Asks again and again until the answer is true (gives it) or the time is over (an error that names `what`). */
 export async function until(what, question, { timeout = 30_000, every = 100 } = {}) {
   const end = Date.now() + timeout;

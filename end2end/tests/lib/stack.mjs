@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { environment, must, run, sleep, until } from './process.mjs';
+import { environment, must, run, until, within } from './process.mjs';
 
 export const repository = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 export const binary = process.env.HOLDFAST ?? join(repository, 'target/release/holdfast');
@@ -103,7 +103,7 @@ export class Stack {
   async stop(signal = 'SIGTERM') {
     if (!this.server || this.server.gone) return;
     this.server.kill(signal);
-    const ended = await Promise.race([this.server.ended, sleep(30_000)]);
+    const ended = await within(30_000, this.server.ended);
     if (!ended) {
       this.server.kill('SIGKILL');
       await this.server.ended;
