@@ -1,6 +1,6 @@
 // One demo application with one Holdfast server beside it, in a folder of its own, for one test file.
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -241,9 +241,10 @@ export class Stack {
     };
   }
 
-  /** Ends everything and removes the folder, unless HOLDFAST_KEEP is set. */
+  /** Ends everything and removes the folder, unless HOLDFAST_KEEP is set; HOLDFAST_TEST_LOG names where the log is kept. */
   async down() {
     await this.stop().catch(() => {});
+    if (process.env.HOLDFAST_TEST_LOG) appendFileSync(process.env.HOLDFAST_TEST_LOG, this.logText());
     if (this.scale > 0) await this.demo('down').catch(() => {});
     if (!process.env.HOLDFAST_KEEP) rmSync(this.home, { recursive: true, force: true });
   }
