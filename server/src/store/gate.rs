@@ -3,7 +3,7 @@
 
 use holdfast_model::id::RunId;
 
-use super::{Engine, NewRun, Store, StoreError, queue::queue, value::Columns as _, write::Write};
+use super::{NewRun, Store, StoreError, queue::queue, value::Columns as _, write::Write};
 
 /// How long an `Idempotency-Key` is remembered, in microseconds: 24 h.
 const KEY_KEPT: i64 = 24 * 3600 * 1_000_000;
@@ -31,17 +31,11 @@ impl Store {
     /// [`Store::enqueue`].
     pub async fn enqueue_or_join(&self, asked: &GateAsked, run: NewRun) -> Result<RunId, StoreError> {
         let mut write = self.write().await?;
-        if self.engine == Engine::Postgres {
-            let one = match &asked.key {
-                Some(key) => format!("key {} {key}", asked.caller),
-                None => format!("tag {} {} {}", asked.caller, run.on.id(), asked.tag),
-            };
-            // Equal requests wait here for each other, until the end of this transaction; SQLite has one writer anyway.
-            sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 10))::text")
-                .bind(one)
-                .execute(write.on())
-                .await?;
-        }
+        let same = match &asked.key {
+            Some(key) => format!("key {} {key}", asked.caller),
+            None => format!("tag {} {} {}", asked.caller, run.on.id(), asked.tag),
+        };
+        write.in_turn(&same).await?;
         forget(&mut write).await?;
         let known = match &asked.key {
             Some(key) => with_key(&mut write, asked, run.on.id(), key).await?,

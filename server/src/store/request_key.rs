@@ -4,7 +4,7 @@
 use holdfast_model::id::RunId;
 
 use super::{
-    Engine, NewRun, Store, StoreError,
+    NewRun, Store, StoreError,
     queue::queue,
     value::{Columns as _, json},
     write::Write,
@@ -30,13 +30,7 @@ impl Store {
     /// [`StoreError::Refused`] when the caller has used the key for something else; otherwise as [`Store::enqueue`].
     pub async fn enqueue_once(&self, asked: &RequestKey, run: NewRun) -> Result<RunId, StoreError> {
         let mut write = self.write().await?;
-        if self.engine == Engine::Postgres {
-            // Equal requests wait here for each other, until the end of this transaction; SQLite has one writer anyway.
-            sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 13))::text")
-                .bind(format!("{} {}", asked.caller, asked.key))
-                .execute(write.on())
-                .await?;
-        }
+        write.in_turn(&format!("request {} {}", asked.caller, asked.key)).await?;
         sqlx::query("delete from request_key where at < $1").bind(write.now() - KEPT).execute(write.on()).await?;
         if let Some(known) = known(&mut write, asked, &run).await? {
             return Ok(known);

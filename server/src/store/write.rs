@@ -62,6 +62,17 @@ impl Write {
         self.now
     }
 
+    /// Those who do the same wait here for each other, until the end of this transaction; SQLite has one writer anyway.
+    pub(crate) async fn in_turn(&mut self, what: &str) -> Result<(), StoreError> {
+        if self.store.engine == Engine::Postgres {
+            sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 10))::text")
+                .bind(what)
+                .execute(self.on())
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Workers look at the queue once this is committed.
     pub(crate) const fn wake_queue(&mut self) {
         self.wakes_queue = true;
