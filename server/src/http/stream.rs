@@ -29,6 +29,11 @@ use crate::actions::{ActionError, Actions};
 const LOOK: Duration = Duration::from_secs(1);
 /// A comment is sent after so long a silence, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A stream ends after so long, and its reader comes again with `Last-Event-ID`: through the guard, so that a session that
+/// was ended, a key that was revoked or a role that is gone hears nothing more.
+const LONGEST: Duration = Duration::from_secs(30);
+/// After which time a browser comes again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// `?after=`, for clients that cannot send `Last-Event-ID`.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -56,7 +61,7 @@ pub(super) async fn events(
     let follower = Follower { actions, run: run.id, last: after, live, sender };
     let cancel = web.0.cancel.clone();
     tokio::spawn(async move {
-        if let Err(error) = follower.follow(&cancel).await {
+        if let Ok(Err(error)) = tokio::time::timeout(LONGEST, follower.follow(&cancel)).await {
             tracing::error!(%error, "a stream of events ended early");
         }
     });
@@ -83,6 +88,9 @@ enum Going {
 
 impl Follower {
     async fn follow(mut self, cancel: &CancellationToken) -> Result<(), ActionError> {
+        if self.sender.send(Ok(Frame::default().retry(AGAIN))).await.is_err() {
+            return Ok(());
+        }
         let mut look = tokio::time::interval(LOOK);
         loop {
             // The state before the rows: a run that is final has no event after those that are read now.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use holdfast::store::{Claim, Lane, Store};
 use holdfast_model::{
+    access::Permission,
     event::{EventBody, Level},
     state::RunState,
 };
@@ -105,6 +106,34 @@ async fn who_has_every_event_of_a_run_that_goes_on_waits_for_the_next() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     store.finish(&claim, RunState::Failed, Some("it was only a test".into()), None).await.unwrap();
     assert_eq!(sequences(&reader.await.unwrap()).first(), Some(&(now + 1)));
+    server.launched.stop().await.unwrap();
+}
+
+/// Revoking does not wait for the end of a run.
+#[tokio::test]
+async fn who_may_no_longer_listen_hears_nothing_more() {
+    let server = Server::start().await;
+    let (id, _claim) = run(&server).await;
+    let key = server.key(&["shop"], &[Permission::View]).await;
+    let cookie = server.sign_in().await;
+    let by_key = || server.ask("GET", &format!("/v1/runs/{id}/events")).bearer_auth(&key);
+    let by_session = || server.ask("GET", &format!("/ui/runs/{id}/events")).header("cookie", &cookie);
+    let long = Duration::from_secs(60);
+    let mut open = Vec::new();
+    for request in [by_key(), by_session()] {
+        open.push(request.timeout(long).send().await.unwrap());
+    }
+    let (_, keys) = server.json(server.host("GET", "/v1/keys")).await;
+    let revoke = format!("/v1/keys/{}", keys[0]["id"].as_str().unwrap());
+    assert!(server.host("DELETE", &revoke).send().await.unwrap().status().is_success());
+    let sign_out = server.ask("POST", "/sign-out").header("cookie", &cookie).send().await.unwrap();
+    assert_eq!(sign_out.status(), 303);
+    for stream in open {
+        let heard = tokio::time::timeout(Duration::from_secs(40), stream.text()).await.expect("it ends").unwrap();
+        assert!(heard.contains("retry: 1000"), "{heard}");
+    }
+    assert_eq!(by_key().send().await.unwrap().status(), 401);
+    assert_ne!(by_session().send().await.unwrap().status(), 200);
     server.launched.stop().await.unwrap();
 }
 

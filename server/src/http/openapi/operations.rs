@@ -165,7 +165,13 @@ fn runs() -> Vec<Operation> {
         get("/v1/runs/{id}/events", "What the run tells, as server-sent events, from the first to the last.")
             .asks::<After>()
             .headers(&[("Last-Event-ID", "Only events behind this one.")])
-            .answer(200, "Each `data:` is one event.", Some("text/event-stream"), Some(Shape::of::<Event>()))
+            .answer(
+                200,
+                "Each `data:` is one event. The stream ends with the run, and after half a minute: ask again then, with \
+                 the last `id:`.",
+                Some("text/event-stream"),
+                Some(Shape::of::<Event>()),
+            )
             .gives_nothing("There is nothing behind that event, and there will be nothing."),
     ]
 }
