@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
+    body::to_bytes,
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -11,6 +12,7 @@ use axum::{
 use holdfast_app::{
     App,
     backend::{Backend, GlassOpen},
+    error::AppError,
     shell,
 };
 use holdfast_model::access::Permission;
@@ -27,6 +29,9 @@ use leptos_axum::{
 
 use super::{Rule, Table, Web, guard, headers::content_policy};
 use crate::{actions::CallerBackend, auth::Caller, site};
+
+/// Bytes of an error that a server function gives.
+const MOST_OF_AN_ERROR: usize = 64 << 10;
 
 /// Built by hand: there is no Cargo metadata where the binary runs.
 #[must_use]
@@ -80,7 +85,21 @@ async fn render(State(web): State<Web>, caller: Caller, request: Request) -> Res
 }
 
 async fn call(State(web): State<Web>, caller: Caller, request: Request) -> Response {
-    handle_server_fns_with_context(context(&web, caller, Vec::new()), request).await.into_response()
+    let answer = handle_server_fns_with_context(context(&web, caller, Vec::new()), request).await.into_response();
+    with_its_status(answer).await
+}
+
+/// What leptos itself refuses, a form that lacks a field for example, comes as a 500: it gets the status of its error.
+async fn with_its_status(answer: Response) -> Response {
+    if answer.status() != StatusCode::INTERNAL_SERVER_ERROR {
+        return answer;
+    }
+    let (mut parts, body) = answer.into_parts();
+    let Ok(body) = to_bytes(body, MOST_OF_AN_ERROR).await else { return parts.into_response() };
+    if let Some(status) = serde_json::from_slice::<AppError>(&body).ok().map(|error| error.status()) {
+        parts.status = StatusCode::from_u16(status).unwrap_or(parts.status);
+    }
+    Response::from_parts(parts, body.into())
 }
 
 /// Whatever no row answers: for a person the dashboard's own words, for everybody else a plain 404.

@@ -73,3 +73,17 @@ async fn an_ambiguous_name_lists_its_candidates() {
     assert_eq!((status, one["project"].as_str().unwrap()), (200, "blog"));
     server.launched.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_form_that_lacks_a_field_is_no_fault_of_the_server() {
+    let server = Server::start().await;
+    let cookie = server.sign_in().await;
+    for action in ["back-up", "compare-now", "verify", "drill", "cancel", "restore", "delete", "confirm-recovery-kit"] {
+        let form = server.ask("POST", &format!("/ui/{action}")).header("cookie", &cookie).form(&[("x", "y")]);
+        let answer = form.send().await.unwrap();
+        let (status, said) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert_eq!(status, 422, "{action}: {said}");
+        assert!(said.contains("could not be read"), "{action}: {said}");
+    }
+    server.launched.stop().await.unwrap();
+}
