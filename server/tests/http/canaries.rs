@@ -3,11 +3,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use holdfast_model::access::Permission;
+use holdfast_model::{access::Permission, secret::Secret};
 use reqwest::{RequestBuilder, header};
 use serde_json::{Value, json};
 
-use crate::harness::{LOG, Server};
+use crate::{
+    harness::{LOG, Server, cookie},
+    issuer::{Issuer, sign},
+};
 
 /// Secrets by what they are, and the routes whose purpose it is to give them out.
 #[derive(Default)]
@@ -40,6 +43,47 @@ impl Canaries {
         said.push_str(&body);
         self.answers.push((route.to_owned(), said));
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// Asks every address that answers to reading, with what is there in place of its parts; how many showed something.
+    async fn read_everything(
+        &mut self,
+        server: &Server,
+        checkpoint: &str,
+        run: &str,
+        ask: impl Fn(bool, &str) -> RequestBuilder,
+    ) -> usize {
+        let mut asked = 0;
+        for route in server.launched.routes().iter().filter(|route| route.method == "GET") {
+            let id = if route.path.contains("/runs/") { run } else { checkpoint };
+            let mut path = route.path.clone();
+            for (part, value) in [
+                ("{id}", id),
+                ("{env}", "shop~staging"),
+                ("{project}", "shop"),
+                ("{other}", "latest"),
+                ("{*path}", "manifest.json"),
+                ("{environment}", "staging"),
+                (":checkpoint", id),
+                (":run", run),
+                (":project", "shop"),
+                (":environment", "staging"),
+                ("{checkpoint}", id),
+                ("{run}", run),
+                ("{*rest}", "x"),
+                ("{*name}", "x"),
+            ] {
+                path = path.replace(part, value);
+            }
+            // Its purpose is to give out both values.
+            if path.ends_with("/value") && path.contains("/diff/") {
+                continue;
+            }
+            let program = ["/v1/", "/api/"].iter().any(|world| route.path.starts_with(world));
+            let (status, _) = self.keep(&format!("GET {}", route.path), ask(program, &path)).await;
+            asked += usize::from(status < 400);
+        }
+        asked
     }
 
     fn look(&self, data: &Path) {
@@ -194,34 +238,14 @@ async fn no_secret_comes_out_again() {
         .keep("GET /sign-in", server.ask("GET", &format!("/sign-in?token={}x", link.split_once("token=").unwrap().1)))
         .await;
 
-    // Every address that answers to reading, with what is there in place of its parts.
     let (_, runs) = server.json(server.host("GET", "/v1/runs")).await;
     let run = runs["items"][0]["id"].as_str().unwrap().to_owned();
-    let mut asked = 0;
-    for route in server.launched.routes().iter().filter(|route| route.method == "GET") {
-        let id = if route.path.contains("/runs/") { &run } else { &checkpoint };
-        let path = route.path.replace("{id}", id).replace("{env}", "shop~staging").replace("{project}", "shop");
-        let path =
-            path.replace("{other}", "latest").replace("{*path}", "manifest.json").replace("{environment}", "staging");
-        let path = path
-            .replace(":checkpoint", id)
-            .replace(":run", &run)
-            .replace(":project", "shop")
-            .replace(":environment", "staging");
-        let path =
-            path.replace("{checkpoint}", id).replace("{run}", &run).replace("{*rest}", "x").replace("{*name}", "x");
-        let query = "?component=settings&variable=API_KEY&name=staging";
-        let path = if path.contains("/diff/") && path.ends_with("/value") { path + query } else { path };
-        let shown = format!("{} {}", route.method, route.path);
-        let programs = ["/v1/", "/api/"].iter().any(|world| route.path.starts_with(world));
-        let request =
-            if programs { server.host("GET", &path) } else { server.ask("GET", &path).header(header::COOKIE, &cookie) };
-        // Its purpose is to give out both values.
-        if !shown.ends_with("/diff/{other}/value") {
-            let (status, _) = canaries.keep(&shown, request).await;
-            asked += usize::from(status < 400);
-        }
-    }
+    let asked = canaries
+        .read_everything(&server, &checkpoint, &run, |program, path| match program {
+            true => server.host("GET", path),
+            false => server.ask("GET", path).header(header::COOKIE, &cookie),
+        })
+        .await;
     assert!(asked > 25, "most of them show something: {asked}");
     canaries.keep("GET /nowhere", server.ask("GET", "/nowhere").header(header::COOKIE, &cookie)).await;
     assert!(LOG.text().contains("/v1/environments"), "the log was looked at");
@@ -229,5 +253,69 @@ async fn no_secret_comes_out_again() {
     let data = server.data();
     server.launched.stop().await.unwrap();
     assert!(canaries.secrets.len() >= 23, "{}", canaries.secrets.len());
+    canaries.look(&data);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_of_a_sign_in_comes_out_again() {
+    let issuer = Issuer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let secret_file = folder.path().join("client-secret");
+    std::fs::write(&secret_file, "canary-client-secret-4d5e\n").unwrap();
+    std::fs::set_permissions(&secret_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let server = Server::with(&format!(
+        "workers = 0\n[[identity]]\nname = 'sso'\nissuer = '{}'\nclient_id = 'holdfast'\nclient_secret_file = \
+         '{}'\ndevice_client_id = 'holdfast-cli'\naudience = 'holdfast-api'\nroles = [{{ claim = 'admins', role = \
+         'admin', projects = ['*'] }}]\n",
+        issuer.url,
+        secret_file.display()
+    ))
+    .await;
+    let mut canaries = Canaries::default();
+    canaries.add("the provider's client secret", "canary-client-secret-4d5e", &[]);
+    canaries.add("a break-glass password", "canary-glass-password-e1f2", &[]);
+    canaries.add("a wrong break-glass password", "canary-wrong-glass-password-a9", &[]);
+    canaries.add("a password for an action that waits", "canary-pending-password-3c4b", &[]);
+    canaries.add("a key file for an action that waits", "canary-pending-key-file-77d0", &[]);
+    canaries.add("an authorization code", "canary-code-55aa66bb", &[]);
+
+    let session = issuer.sign_in(&server, "ada", "admins", 0).await;
+    // On its way to the provider the cookie is set once more, for its own browser.
+    canaries.add("a person's session", session.split_once('=').unwrap().1, &["GET /sign-in/again"]);
+    for (name, token) in ["an ID token", "an access token", "a refresh token"].into_iter().zip(issuer.given()) {
+        canaries.add(name, token, &[]);
+    }
+    let bearer = sign(&issuer.person("ada", "admins"));
+    canaries.add("a person's access token at a terminal", bearer.clone(), &[]);
+
+    // What comes back from a provider that nobody was sent to.
+    let back = "/sign-in/sso/callback?code=canary-code-55aa66bb&state=nobody";
+    canaries.keep("GET /sign-in/sso/callback", server.ask("GET", back)).await;
+    holdfast::auth::break_glass::set(&server.data(), &Secret::new("canary-glass-password-e1f2".into())).unwrap();
+    for (password, right) in [("canary-wrong-glass-password-a9", false), ("canary-glass-password-e1f2", true)] {
+        let form = [("password", password), ("next", "/")];
+        let answer = server.ask("POST", "/sign-in/break-glass").form(&form).send().await.unwrap();
+        assert_eq!(cookie(&answer).is_some(), right, "{}", answer.text().await.unwrap());
+    }
+    let adopt = json!({ "location": "/nowhere", "password": "canary-pending-password-3c4b",
+        "key": { "name": "x", "content": "canary-pending-key-file-77d0" } });
+    let wanted =
+        server.ask("POST", "/v1/vaults").bearer_auth(&bearer).header("holdfast-pending", "wanted").json(&adopt);
+    let (status, said) = canaries.keep("POST /v1/vaults", wanted).await;
+    assert_eq!(status, 403, "{said}");
+    let pending = said["pending"]["id"].as_str().unwrap_or_else(|| panic!("{said}"));
+
+    for program in [false, true] {
+        let asked = canaries
+            .read_everything(&server, pending, "run_none", |of_programs, path| match program && of_programs {
+                true => server.ask("GET", path).bearer_auth(&bearer),
+                false => server.ask("GET", path).header(header::COOKIE, &session),
+            })
+            .await;
+        assert!(asked > 10, "some of them show something: {asked}");
+    }
+    assert!(canaries.answers.iter().any(|(route, said)| route == "GET /pending/{id}" && said.contains("/nowhere")));
+    let data = server.data();
+    server.launched.stop().await.unwrap();
     canaries.look(&data);
 }

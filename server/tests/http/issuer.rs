@@ -31,6 +31,7 @@ pub struct Issuer {
     pub url: String,
     fetches: Arc<AtomicUsize>,
     announced: Announced,
+    given: Arc<Mutex<Vec<String>>>,
 }
 
 /// The ID token of the next code that is asked for.
@@ -53,6 +54,8 @@ impl Issuer {
         });
         let announced = Announced::default();
         let answers = Arc::clone(&announced);
+        let given = Arc::<Mutex<Vec<String>>>::default();
+        let gives = Arc::clone(&given);
         let router = Router::new()
             .route("/.well-known/openid-configuration", routing::get(move || async { Json(discovery) }))
             .route("/keys", routing::get(keys))
@@ -60,14 +63,18 @@ impl Issuer {
                 "/token",
                 routing::post(move || async move {
                     match answers.lock().unwrap().take() {
-                        Some(id_token) => (StatusCode::OK, Json(tokens(&id_token))),
+                        Some(id_token) => {
+                            let all = [id_token, random("access"), random("refresh")];
+                            *gives.lock().unwrap() = all.to_vec();
+                            (StatusCode::OK, Json(tokens(&all)))
+                        }
                         None => (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" }))),
                     }
                 }),
             )
             .with_state(Arc::clone(&fetches));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, fetches, announced }
+        Self { url, fetches, announced, given }
     }
 
     /// The claims of an access token that a person's device login has brought.
@@ -94,6 +101,11 @@ impl Issuer {
         cookie(&entered).unwrap()
     }
 
+    /// The ID, access and refresh token of the last sign-in.
+    pub fn given(&self) -> Vec<String> {
+        self.given.lock().unwrap().clone()
+    }
+
     /// How often the keys were fetched.
     pub fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
@@ -110,8 +122,12 @@ impl Issuer {
     }
 }
 
-fn tokens(id_token: &str) -> Value {
-    json!({ "access_token": "opaque", "token_type": "Bearer", "expires_in": 300, "id_token": id_token })
+fn tokens([id, access, refresh]: &[String; 3]) -> Value {
+    json!({ "access_token": access, "refresh_token": refresh, "id_token": id, "token_type": "Bearer", "expires_in": 300 })
+}
+
+fn random(what: &str) -> String {
+    format!("{what}-token-{:016x}", getrandom::u64().unwrap())
 }
 
 /// The same claims with some changed; null takes one away.
