@@ -26,6 +26,7 @@ describe('a credential that writes and cannot delete', () => {
     bucket = await Bucket.start('holdfast-append', { locks: true });
     thief = await bucket.appendOnly('shop');
     stack = await Stack.start({ name: 'append-only', scale: 10 });
+    stack.guard("the bucket's secret", bucket.secret);
     const add = ['vault', 'add', 'shop', `s3://${bucket.name}/shop`, '--endpoint', bucket.endpoint, '--lock-days', '2'];
     // The server's own credential may remove what no checkpoint needs; the thief has the one of a pipeline or an agent.
     const added = await stack.cli(...add, { env: bucket.env });

@@ -16,6 +16,7 @@ describe('a vault in a bucket', () => {
   before(async () => {
     bucket = await Bucket.start();
     stack = await Stack.start({ name: 'bucket', scale: 10 });
+    stack.guard("the bucket's secret", bucket.secret);
     place = [`s3://${bucket.name}/vaults/shop`, '--endpoint', bucket.endpoint, { env: bucket.env }];
   });
   after(async () => {

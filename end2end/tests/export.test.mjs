@@ -18,6 +18,7 @@ describe('export and import', () => {
   before(async () => {
     bucket = await Bucket.start();
     stack = await Stack.start({ name: 'export', scale: 10 });
+    stack.guard("the bucket's secret", bucket.secret);
     await stack.apply();
     made = await stack.json('checkpoint', 'create', 'production', '--name', 'friday', '--tags', 'release');
     assert.equal(made.proof, 'proven');

@@ -6,42 +6,32 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { axe, launch } from './lib/browser.mjs';
-import { Keycloak, password } from './lib/keycloak.mjs';
+import { axe } from './lib/browser.mjs';
 import { environment, run, sleep, until } from './lib/process.mjs';
-import { freePort, Stack } from './lib/stack.mjs';
+import { Sso } from './lib/sso.mjs';
 
 describe('a login at a terminal', () => {
   let stack;
   let keycloak;
   let browser;
+  let sso;
   let config;
   let context;
   let page;
 
   before(async () => {
-    const port = await freePort();
-    keycloak = await Keycloak.start({ holdfast: `http://127.0.0.1:${port}` });
-    stack = await Stack.start({ name: 'login', scale: 0, serve: false });
-    stack.port = port;
-    mkdirSync(stack.data, { mode: 0o700 });
+    sso = await Sso.start({ name: 'login', settings: (provider, { home }) => provider.toml(`allow_paths = ["${home}/uploads"]\n`) });
+    ({ stack, keycloak, browser } = sso);
     const uploads = join(stack.home, 'uploads');
-    writeFileSync(join(stack.data, 'holdfast.toml'), keycloak.toml(`allow_paths = ["${uploads}"]\n`));
-    await stack.serve();
     mkdirSync(uploads);
     writeFileSync(join(uploads, 'a.txt'), 'hello');
     writeFileSync(join(stack.home, 'holdfast.yaml'), JSON.stringify({ project: 'shop', environment: 'staging', components: [{ name: 'uploads', kind: 'files', path: uploads }] }));
     config = join(stack.home, 'config');
-    browser = await launch();
     context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
     page = await context.newPage();
   });
 
-  after(async () => {
-    await browser?.close();
-    await stack?.down();
-    await keycloak?.down();
-  });
+  after(() => sso?.down());
 
   /** Somebody's own machine: the server's address is all that it knows. */
   const own = (more = {}) => ({ HOLDFAST_DATA_DIR: join(stack.home, 'nothing'), HOLDFAST_URL: stack.url, HOLDFAST_TOKEN: undefined, XDG_CONFIG_HOME: config, ...more });
@@ -67,12 +57,6 @@ describe('a login at a terminal', () => {
       throw new Error(`${error.message}\n${command.out}\n${command.err}`);
     });
 
-  async function giveName(name) {
-    await page.locator('#username').fill(name);
-    await page.locator('#password').fill(password(name));
-    await page.locator('[name=login]').click();
-  }
-
   /** The page that a waiting command names, where its person has signed in. */
   async function opened(command) {
     const [, address] = await said(command, /\n {2}(http\S+\/pending\/pnd_\S+)/);
@@ -89,8 +73,7 @@ describe('a login at a terminal', () => {
   async function anew(address) {
     if ((await page.getByRole('button', { name: 'Confirm' }).count()) > 0) return;
     await page.getByRole('link', { name: 'Sign in once more' }).click();
-    await page.locator('#password').fill(password('ada'));
-    await page.locator('[name=login]').click();
+    await sso.give(page, 'ada');
     await page.waitForURL(address);
   }
 
@@ -120,7 +103,7 @@ describe('a login at a terminal', () => {
     await page.locator('input[name=device_user_code]').fill(code);
     await page.locator('input[type=submit], button[type=submit]').first().click();
     await page.locator('#username').waitFor();
-    await giveName('ada');
+    await sso.give(page, 'ada');
     await page.locator('#kc-login, [name=accept]').first().click();
     const ended = await command.ended;
     assert.deepEqual(ended, { code: 0, signal: null }, `${command.out}\n${command.err}`);
@@ -230,10 +213,8 @@ describe('a login at a terminal', () => {
     const other = await browser.newContext();
     const theirs = await other.newPage();
     await theirs.goto(address);
-    await theirs.getByRole('button', { name: 'Sign in with keycloak' }).click();
-    await theirs.locator('#username').fill('otto');
-    await theirs.locator('#password').fill(password('otto'));
-    await theirs.locator('[name=login]').click();
+    await sso.onwards(theirs);
+    await sso.give(theirs, 'otto');
     await theirs.getByRole('heading', { name: 'There is no such action' }).waitFor();
     await other.close();
     command.child.kill('SIGINT');
@@ -255,7 +236,7 @@ describe('a login at a terminal', () => {
     const [, whole] = await said(command, /or open (\S+)/, 'out');
     await page.goto(whole);
     // She is signed in at Keycloak still.
-    if (await page.locator('#username').count()) await giveName('ada');
+    if (await page.locator('#username').count()) await sso.give(page, 'ada');
     await page.locator('#kc-login, [name=accept]').first().click();
     assert.equal((await command.ended).code, 0, command.err);
     const { id } = await keycloak.person('ada');

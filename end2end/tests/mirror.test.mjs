@@ -16,6 +16,7 @@ describe('a mirror of a vault', () => {
   before(async () => {
     bucket = await Bucket.start();
     stack = await Stack.start({ name: 'mirror', scale: 10 });
+    stack.guard("the bucket's secret", bucket.secret);
     mirror = `s3:${bucket.endpoint}/${bucket.name}/mirror`;
     await stack.apply();
   });

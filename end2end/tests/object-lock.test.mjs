@@ -12,6 +12,7 @@ describe('a vault in a bucket with object lock', () => {
   before(async () => {
     bucket = await Bucket.start('holdfast-locked', { locks: true });
     stack = await Stack.start({ name: 'object-lock', scale: 10 });
+    stack.guard("the bucket's secret", bucket.secret);
   });
   after(async () => {
     await stack?.down();

@@ -5,10 +5,8 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { launch } from './lib/browser.mjs';
-import { Keycloak } from './lib/keycloak.mjs';
 import { until } from './lib/process.mjs';
-import { freePort, Stack } from './lib/stack.mjs';
+import { Sso } from './lib/sso.mjs';
 
 const PASSWORD = 'petra-canary-password';
 const CANARY = 'canary-content-of-the-blog-5d02';
@@ -16,7 +14,7 @@ const CANARY = 'canary-content-of-the-blog-5d02';
 describe("a project admin's session", () => {
   let stack;
   let keycloak;
-  let browser;
+  let sso;
   let page;
   let token;
   let own;
@@ -44,8 +42,7 @@ describe("a project admin's session", () => {
 
   const signInAgain = async () => {
     await page.goto(`${stack.url}/sign-in/again?next=/projects`);
-    await page.locator('#password').fill(PASSWORD);
-    await page.locator('[name=login]').click();
+    await sso.give(page, 'petra', PASSWORD);
     await page.waitForURL(`${stack.url}/projects`);
   };
 
@@ -77,16 +74,13 @@ describe("a project admin's session", () => {
   };
 
   before(async () => {
-    const port = await freePort();
-    keycloak = await Keycloak.start({ holdfast: `http://127.0.0.1:${port}` });
-    stack = await Stack.start({ name: 'project-admin', scale: 0, serve: false });
-    stack.port = port;
-    mkdirSync(stack.data, { mode: 0o700 });
-    const allowed = join(stack.home, 'allowed');
     const role = 'roles = [\n  { claim = "shop-admins", role = "admin", projects = ["shop"] },';
-    const toml = keycloak.toml(`allow_paths = ["${allowed}"]\nallow_commands = [["true"]]\n`).replace('roles = [', role);
-    writeFileSync(join(stack.data, 'holdfast.toml'), toml);
-    await stack.serve();
+    sso = await Sso.start({
+      name: 'project-admin',
+      settings: (provider, { home }) => provider.toml(`allow_paths = ["${home}/allowed"]\nallow_commands = [["true"]]\n`).replace('roles = [', role),
+    });
+    ({ stack, keycloak } = sso);
+    const allowed = join(stack.home, 'allowed');
     for (const [project, text] of [['shop', 'hello'], ['blog', CANARY]]) {
       const folder = join(project === 'shop' ? allowed : stack.home, project);
       mkdirSync(folder, { recursive: true });
@@ -108,20 +102,11 @@ describe("a project admin's session", () => {
     const form = { grant_type: 'password', client_id: 'holdfast', client_secret: keycloak.secret, username: 'petra', password: PASSWORD, scope: 'openid' };
     token = (await keycloak.token('holdfast', form)).access_token;
 
-    browser = await launch();
-    page = await (await browser.newContext({ viewport: { width: 1280, height: 860 } })).newPage();
-    await page.goto(`${stack.url}/`);
-    await page.getByRole('button', { name: 'Sign in with keycloak' }).click();
-    await page.locator('#username').fill('petra');
-    await page.locator('#password').fill(PASSWORD);
-    await page.locator('[name=login]').click();
-    await page.waitForURL((url) => url.origin === stack.url && !url.pathname.startsWith('/sign-in'));
+    ({ page } = await sso.atKeycloak());
+    await sso.give(page, 'petra', PASSWORD);
+    await page.waitForURL(sso.ours);
   });
-  after(async () => {
-    await browser?.close();
-    await stack?.down();
-    await keycloak?.down();
-  });
+  after(() => sso?.down());
 
   const silent = (text, where) => {
     for (const word of ['of-the-blog', CANARY, 'blog/production']) assert.ok(!text.includes(word), `${word} in ${where}`);

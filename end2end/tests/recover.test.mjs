@@ -254,6 +254,7 @@ describe('a catalogue that comes back from a bucket with object lock', () => {
   before(async () => {
     bucket = await Bucket.start('holdfast-locked', { locks: true });
     stack = await Stack.start({ name: 'recover-bucket', scale: 0 });
+    stack.guard("the bucket's secret", bucket.secret);
   });
   after(async () => {
     await stack?.down();

@@ -15,7 +15,7 @@ describe('secrets', () => {
   const processes = [];
   const printed = [];
   before(async () => {
-    stack = await Stack.start({ name: 'secrets', scale: 5, env: { RUST_LOG: 'debug', HOLDFAST_LOG: 'debug' } });
+    stack = await Stack.start({ name: 'secrets', scale: 5 });
     let watching = true;
     const watcher = (async () => {
       while (watching) {

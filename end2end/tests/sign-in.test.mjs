@@ -4,24 +4,19 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { launch, open } from './lib/browser.mjs';
-import { Keycloak, password } from './lib/keycloak.mjs';
+import { open } from './lib/browser.mjs';
+import { password } from './lib/keycloak.mjs';
 import { until } from './lib/process.mjs';
-import { freePort, Stack } from './lib/stack.mjs';
+import { Sso } from './lib/sso.mjs';
 
 describe('signing in with an identity provider', () => {
+  let sso;
   let stack;
   let keycloak;
-  let browser;
 
   before(async () => {
-    const port = await freePort();
-    keycloak = await Keycloak.start({ holdfast: `http://127.0.0.1:${port}` });
-    stack = await Stack.start({ name: 'sign-in', scale: 0, serve: false });
-    stack.port = port;
-    mkdirSync(stack.data, { mode: 0o700 });
-    writeFileSync(join(stack.data, 'holdfast.toml'), keycloak.toml());
-    await stack.serve();
+    sso = await Sso.start({ name: 'sign-in' });
+    ({ stack, keycloak } = sso);
     const uploads = join(stack.home, 'uploads');
     mkdirSync(uploads);
     writeFileSync(join(uploads, 'a.txt'), 'hello');
@@ -38,52 +33,16 @@ describe('signing in with an identity provider', () => {
     const audited = await stack.json('admin', 'audit', 'list', '--action', 'break_glass');
     assert.ok(audited.lines.some((line) => line.subject === 'POST /v1/environments'), JSON.stringify(audited));
     assert.deepEqual(readdirSync(join(stack.data, 'admin')), [], 'the way in is gone with the command');
-    browser = await launch();
   });
 
-  after(async () => {
-    await browser?.close();
-    await stack?.down();
-    await keycloak?.down();
-  });
+  after(() => sso?.down());
 
   const environment = () => `${stack.url}/projects/shop/staging`;
-  const ours = (url) => url.origin === stack.url && !url.pathname.startsWith('/sign-in');
-
-  /** A browser of its own, at Keycloak's page; `problems` is what it complains about. */
-  async function atKeycloak(options = {}, path = '/') {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
-    const page = await context.newPage();
-    const problems = [];
-    page.on('pageerror', (error) => problems.push(`script: ${error.message}`));
-    page.on('console', (message) => {
-      // Keycloak's own pages may say what they like.
-      if (message.type() === 'error' && !message.location().url.startsWith(keycloak.url)) problems.push(`console: ${message.text()}`);
-    });
-    await page.goto(`${stack.url}${path}`);
-    await page.getByRole('button', { name: 'Sign in with keycloak' }).click();
-    await page.waitForURL(`${keycloak.url}/**`);
-    return { context, page, problems };
-  }
-
-  async function give(page, name) {
-    await page.locator('#username').fill(name);
-    await page.locator('#password').fill(password(name));
-    await page.locator('[name=login]').click();
-  }
-
-  async function signIn(name, options, path) {
-    const at = await atKeycloak(options, path);
-    await give(at.page, name);
-    await at.page.waitForURL(ours);
-    return at;
-  }
-
   const ended = async (page) => (await page.request.get(`${stack.url}/`, { maxRedirects: 0 })).status() === 303;
   const signOut = (page) => page.getByRole('button', { name: 'Sign out' }).click();
 
   test('an operator signs in, comes back to where they wanted to go, and takes a checkpoint', async () => {
-    const { context, page, problems } = await signIn('otto', {}, '/projects/shop/staging');
+    const { context, page, problems } = await sso.signIn('otto', {}, '/projects/shop/staging');
     assert.equal(page.url(), environment());
     await open(page, environment());
     await page.getByRole('button', { name: 'Back up now' }).click();
@@ -98,7 +57,7 @@ describe('signing in with an identity provider', () => {
   });
 
   test('a viewer looks and does nothing', async () => {
-    const { context, page } = await signIn('vera');
+    const { context, page } = await sso.signIn('vera');
     await open(page, environment());
     await page.getByRole('heading', { name: 'staging' }).waitFor();
     assert.equal(await page.getByRole('button', { name: 'Back up now' }).count(), 0, 'what she may not do is not offered');
@@ -111,7 +70,7 @@ describe('signing in with an identity provider', () => {
   });
 
   test('signing out ends it on both sides: the next sign-in asks for the password', async () => {
-    const { context, page, problems } = await signIn('ada');
+    const { context, page, problems } = await sso.signIn('ada');
     await open(page, `${stack.url}/`);
     const [before] = await context.cookies(stack.url);
     await signOut(page);
@@ -119,37 +78,35 @@ describe('signing in with an identity provider', () => {
     await context.addCookies([before]);
     assert.ok(await ended(page), 'the old cookie opens nothing');
     await page.goto(`${stack.url}/sign-in`);
-    await page.getByRole('button', { name: 'Sign in with keycloak' }).click();
+    await sso.onwards(page);
     await page.locator('#password').waitFor();
     assert.deepEqual(problems, []);
     await context.close();
   });
 
   test('a session that lives at Keycloak signs in without a word, under a new id', async () => {
-    const { context, page } = await signIn('ada');
+    const { context, page } = await sso.signIn('ada');
     const [first] = await context.cookies(stack.url);
     await context.clearCookies({ domain: '127.0.0.1', name: 'holdfast' });
     await page.goto(`${stack.url}/sign-in`);
     await page.getByRole('button', { name: 'Sign in with keycloak' }).click();
-    await page.waitForURL(ours);
+    await page.waitForURL(sso.ours);
     const second = (await context.cookies(stack.url)).find(({ name }) => name === 'holdfast');
     assert.notEqual(second.value, first.value);
     await context.close();
   });
 
   test('a step-up asks for the password although the session lives, and only a new one counts', async () => {
-    const { context, page } = await signIn('ada');
+    const { context, page } = await sso.signIn('ada');
     await page.goto(`${stack.url}/sign-in/again?next=/activity`);
     await page.waitForURL(`${keycloak.url}/**`);
-    await page.locator('#password').waitFor();
-    await page.locator('#password').fill(password('ada'));
-    await page.locator('[name=login]').click();
+    await sso.give(page, 'ada');
     await page.waitForURL(`${stack.url}/activity`);
     await context.close();
   });
 
   test('when Keycloak ends a session, ours ends with it', async () => {
-    const { context, page } = await signIn('ada');
+    const { context, page } = await sso.signIn('ada');
     assert.ok(!(await ended(page)));
     const { id } = await keycloak.person('ada');
     await keycloak.api('POST', `/users/${id}/logout`);
@@ -160,7 +117,7 @@ describe('signing in with an identity provider', () => {
   test('roles are read again while a session lives; without any it ends', async () => {
     const realm = await keycloak.api('GET', '');
     await keycloak.api('PUT', '', { ...realm, accessTokenLifespan: 5 });
-    const { context, page } = await signIn('otto');
+    const { context, page } = await sso.signIn('otto');
     const press = async () => {
       const headers = { origin: stack.url, 'sec-fetch-site': 'same-origin' };
       const pressed = await page.request.post(`${stack.url}/ui/back-up`, { headers, form: { environment: 'staging' }, maxRedirects: 0 });
@@ -193,10 +150,9 @@ describe('signing in with an identity provider', () => {
     const scopes = await keycloak.api('GET', '/client-scopes');
     const basic = `/clients/${id}/default-client-scopes/${scopes.find(({ name }) => name === 'basic').id}`;
     await keycloak.api('DELETE', basic);
-    const { context, page } = await signIn('ada');
+    const { context, page } = await sso.signIn('ada');
     await page.goto(`${stack.url}/sign-in/again?next=/`);
-    await page.locator('#password').fill(password('ada'));
-    await page.locator('[name=login]').click();
+    await sso.give(page, 'ada');
     await page.getByRole('heading', { name: 'You are not signed in' }).waitFor();
     assert.match(await page.locator('main').innerText(), /client scope `basic`/);
     await keycloak.api('PUT', basic);
@@ -204,8 +160,8 @@ describe('signing in with an identity provider', () => {
   });
 
   test('whoever has no group sees a page that says so, and no more', async () => {
-    const { context, page } = await atKeycloak();
-    await give(page, 'nora');
+    const { context, page } = await sso.atKeycloak();
+    await sso.give(page, 'nora');
     await page.getByRole('heading', { name: 'No entry' }).waitFor();
     const said = await page.locator('main').innerText();
     for (const word of ['nora', 'groups', 'Ask whoever runs Holdfast']) assert.ok(said.includes(word), said);
@@ -214,7 +170,7 @@ describe('signing in with an identity provider', () => {
   });
 
   test('without scripts: signing in and Back up now', async () => {
-    const { context, page } = await signIn('otto', { javaScriptEnabled: false }, '/projects/shop/staging');
+    const { context, page } = await sso.signIn('otto', { javaScriptEnabled: false }, '/projects/shop/staging');
     const count = async () => (await stack.runs()).filter((run) => run.kind === 'create').length;
     const before = await count();
     await page.getByRole('button', { name: 'Back up now' }).click();

@@ -23,18 +23,32 @@ export const launch = () =>
     ],
   });
 
-/** A signed-in page; `problems` collects what the browser complains about: script errors, refused content, failed requests. */
+/**
+ * Collects what the browser complains about on the server's pages: script errors, refused content, failed requests. What
+ * it receives is looked through for secrets.
+ */
+export function watched(page, stack) {
+  const problems = [];
+  // An identity provider's own pages may say what they like.
+  const ours = (url) => url === '' || url.startsWith(stack.url);
+  page.on('pageerror', (error) => problems.push(`script: ${error.message}`));
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type()) && ours(message.location().url)) problems.push(`console: ${message.text()}`);
+  });
+  page.on('response', (response) => {
+    if (!ours(response.url())) return;
+    if (response.status() >= 500) problems.push(`${response.status()} ${response.url()}`);
+    // A stream of events ends with its page.
+    if (/html|json|plain/.test(response.headers()['content-type'])) stack.lookLater(response.url(), response.text());
+  });
+  return problems;
+}
+
+/** A signed-in page; `problems` is what the browser complains about. */
 export async function signedIn(browser, stack, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
   const page = await context.newPage();
-  const problems = [];
-  page.on('pageerror', (error) => problems.push(`script: ${error.message}`));
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) problems.push(`console: ${message.text()}`);
-  });
-  page.on('response', (response) => {
-    if (response.status() >= 500) problems.push(`${response.status()} ${response.url()}`);
-  });
+  const problems = watched(page, stack);
   await page.goto(await newLink(stack));
   await page.getByRole('button', { name: /sign in/i }).click();
   await page.waitForURL((url) => !url.pathname.startsWith('/sign-in'));

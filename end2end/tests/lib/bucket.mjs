@@ -95,15 +95,14 @@ export class Bucket {
    */
   async request(method, path, { headers = [], body, as = this.env } = {}) {
     const sent = ['-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', '-H', 'content-type: application/octet-stream', '--data-binary', body];
-    const { stdout } = await run('curl', [
+    const args = [
       '-sS',
       ...['-X', method, '--aws-sigv4', 'aws:amz:us-east-1:s3', '-w', '\n%{http_code}'],
       ...headers.flatMap((header) => ['-H', header]),
       ...(body === undefined ? [] : sent),
       `${this.endpoint}/${this.name}${path}`,
-      ...['--user', `${as.AWS_ACCESS_KEY_ID}:${as.AWS_SECRET_ACCESS_KEY}`],
-    ]);
-    return stdout;
+    ];
+    return (await run('curl', [...args, '-K', '-'], { input: user(as) })).stdout;
   }
 
   /**
@@ -113,8 +112,8 @@ export class Bucket {
   async appendOnly(prefix, name = 'append-only') {
     const iam = async (form) => {
       const body = new URLSearchParams({ Version: '2010-05-08', UserName: name, ...form }).toString();
-      const sign = ['--aws-sigv4', 'aws:amz:us-east-1:iam', '--user', `${access.id}:${access.secret}`];
-      const { stdout } = await run('curl', ['-sS', '--fail-with-body', '-X', 'POST', ...sign, '-d', body, `${this.endpoint}/`]);
+      const sign = ['--aws-sigv4', 'aws:amz:us-east-1:iam', '-K', '-'];
+      const { stdout } = await run('curl', ['-sS', '--fail-with-body', '-X', 'POST', ...sign, '-d', body, `${this.endpoint}/`], { input: user(this.env) });
       return (tag) => stdout.match(new RegExp(`<${tag}>([^<]+)<`))?.[1];
     };
     const below = `arn:aws:s3:::${this.name}/${prefix}`;
@@ -154,4 +153,9 @@ export class Bucket {
     }
     rmSync(this.home, { recursive: true, force: true });
   }
+}
+
+/** For curl, by its standard input: arguments are everybody's to read. */
+function user({ AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret }) {
+  return `user = "${id}:${secret}"\n`;
 }

@@ -59,6 +59,9 @@ export class Stack {
     this.yaml = join(this.app, 'holdfast.yaml');
     this.demoEnv = { HOLDFAST_DEMO_DIR: this.home, HOLDFAST_DEMO_SCALE: String(scale), HOLDFAST: program };
     this.server = null;
+    this.guarded = {};
+    this.leaks = new Set();
+    this.looking = [];
   }
 
   /** Starts the server and waits until it is ready; the port stays the same over restarts. */
@@ -76,11 +79,14 @@ export class Stack {
         HOLDFAST_PUBLIC_URL: this.url,
         HOLDFAST_URL: undefined,
         HOLDFAST_TOKEN: undefined,
+        // The finest there is, because the log is looked through for secrets.
+        HOLDFAST_LOG: 'trace',
         ...this.serverEnv,
         ...env,
       }),
     });
     closeSync(log);
+    this.watchProcesses();
     const server = this.server;
     server.ended = new Promise((done) => server.once('exit', (code, signal) => done({ code, signal })));
     server.ended.then(() => (server.gone = true));
@@ -241,12 +247,62 @@ export class Stack {
     };
   }
 
+  /** One more secret that may occur nowhere but where it belongs. */
+  guard(name, secret) {
+    this.guarded[name] = secret;
+  }
+
+  /** All of these, by what they are: the shop's, the host's own credential, and what a test has told. */
+  secrets() {
+    const secrets = { ...this.guarded };
+    const file = (path, name) => {
+      if (existsSync(path)) secrets[name] = readFileSync(path, 'utf8').trim();
+    };
+    file(join(this.home, 'postgres/password'), 'the database password');
+    if (existsSync(join(this.data, 'client.json'))) secrets["the host's token"] = this.token;
+    const env = join(this.app, '.env');
+    for (const name of ['SESSION_SECRET', 'PAYMENT_KEY', 'MAIL_PASSWORD']) {
+      const found = existsSync(env) && readFileSync(env, 'utf8').match(new RegExp(`^${name}="?([^"\n]*)`, 'm'));
+      if (found && found[1].length >= 12) secrets[name] = found[1];
+    }
+    return secrets;
+  }
+
+  /** Notes it when a text holds any of them: the end of this stack is an error then. */
+  look(where, text) {
+    for (const [name, secret] of Object.entries(this.secrets())) if (text.includes(secret)) this.leaks.add(`${where} holds ${name}`);
+  }
+
+  /** The same for what a browser is receiving; it throws that away when it goes on to the next page. */
+  lookLater(where, text) {
+    this.looking.push(text.then((received) => this.look(where, received), () => {}));
+  }
+
+  /** Looks at the arguments of all processes while the server runs. */
+  watchProcesses() {
+    this.watching ??= setInterval(() => {
+      const running = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+      const lines = running.map((pid) => {
+        try {
+          return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+        } catch {
+          return ''; // gone meanwhile
+        }
+      });
+      this.look('ps', lines.join('\n'));
+    }, 100).unref();
+  }
+
   /** Ends everything and removes the folder, unless HOLDFAST_KEEP is set; HOLDFAST_TEST_LOG names where the log is kept. */
   async down() {
     await this.stop().catch(() => {});
     if (process.env.HOLDFAST_TEST_LOG) appendFileSync(process.env.HOLDFAST_TEST_LOG, this.logText());
+    clearInterval(this.watching);
+    this.look('the log of the server', this.logText());
+    await Promise.all(this.looking);
     if (this.scale > 0) await this.demo('down').catch(() => {});
     if (!process.env.HOLDFAST_KEEP) rmSync(this.home, { recursive: true, force: true });
+    if (this.leaks.size > 0) throw new Error([...this.leaks].join('\n'));
   }
 }
 
