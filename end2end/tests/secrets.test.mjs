@@ -4,7 +4,7 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { must, run, sleep } from './lib/process.mjs';
+import { must, run, sleep, until } from './lib/process.mjs';
 import { signIn } from './lib/sign-in.mjs';
 import { Stack } from './lib/stack.mjs';
 
@@ -67,6 +67,16 @@ describe('secrets', () => {
   test('not in arguments of any process', () => {
     assert.ok(processes.length > 20 && processes.some((list) => list.includes('pg_dump')), 'a dump was seen');
     clean('ps', processes.join('\n'));
+  });
+
+  test('what looks for secrets in every test would find one', async () => {
+    stack.guard('a program', stack.binary);
+    stack.guard('a line', 'a run begins');
+    stack.look('the log', stack.logText());
+    await until('both are found', () => stack.leaks.size === 2);
+    assert.deepEqual([...stack.leaks].sort(), ['ps holds a program', 'the log holds a line']);
+    stack.guarded = {};
+    stack.leaks.clear();
   });
 
   test('not in what the commands print', () => printed.forEach((text) => clean(text.split('\n')[0], text)));
