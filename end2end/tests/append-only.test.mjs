@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 
 import { Bucket } from './lib/bucket.mjs';
-import { Stack } from './lib/stack.mjs';
+import { down, Stack } from './lib/stack.mjs';
 
 describe('a credential that writes and cannot delete', () => {
   let bucket;
@@ -36,10 +36,7 @@ describe('a credential that writes and cannot delete', () => {
     second = await stack.json('checkpoint', 'create', 'shop/production');
     assert.deepEqual([first.proof, first.protection, second.proof], ['proven', 'locked', 'proven']);
   });
-  after(async () => {
-    await stack?.down();
-    await bucket?.down();
-  });
+  after(() => down(stack, bucket));
 
   test('deletes nothing, in none of the ways that there are', async () => {
     const all = (await bucket.keys()).filter((key) => !key.startsWith('shop/locks/'));

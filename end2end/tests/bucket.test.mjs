@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { launch, open, signedIn } from './lib/browser.mjs';
 import { Bucket } from './lib/bucket.mjs';
 import { must, until } from './lib/process.mjs';
-import { Stack } from './lib/stack.mjs';
+import { down, Stack } from './lib/stack.mjs';
 
 describe('a vault in a bucket', () => {
   let bucket;
@@ -19,10 +19,7 @@ describe('a vault in a bucket', () => {
     stack.guard("the bucket's secret", bucket.secret);
     place = [`s3://${bucket.name}/vaults/shop`, '--endpoint', bucket.endpoint, { env: bucket.env }];
   });
-  after(async () => {
-    await stack?.down();
-    await bucket?.down();
-  });
+  after(() => down(stack, bucket));
   const kit = () => join(stack.home, 'kit.json');
   const restic = async () => ({ ...(await stack.resticEnv()), ...bucket.env });
 

@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { Bucket } from './lib/bucket.mjs';
 import { must, run, until } from './lib/process.mjs';
-import { Stack, binary, postgresBin } from './lib/stack.mjs';
+import { binary, down, postgresBin, Stack } from './lib/stack.mjs';
 
 describe('export and import', () => {
   let stack;
@@ -27,11 +27,7 @@ describe('export and import', () => {
     other = await Stack.start({ name: 'import', scale: 0 });
     await other.apply(stack.yaml);
   });
-  after(async () => {
-    await other?.down();
-    await stack?.down();
-    await bucket?.down();
-  });
+  after(() => down(other, stack, bucket));
   const left = () => readdirSync(out).filter((name) => name.startsWith('.holdfast'));
   const mode = (path) => (statSync(path).mode & 0o777).toString(8);
   const sha256 = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');

@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { Bucket } from './lib/bucket.mjs';
 import { must, until } from './lib/process.mjs';
-import { Stack } from './lib/stack.mjs';
+import { down, Stack } from './lib/stack.mjs';
 
 describe('a mirror of a vault', () => {
   let bucket;
@@ -20,10 +20,7 @@ describe('a mirror of a vault', () => {
     mirror = `s3:${bucket.endpoint}/${bucket.name}/mirror`;
     await stack.apply();
   });
-  after(async () => {
-    await stack?.down();
-    await bucket?.down();
-  });
+  after(() => down(stack, bucket));
   const kit = () => join(stack.home, 'mirror-kit.json');
   const copied = (id) =>
     until('the mirror has it', async () => (await stack.json('checkpoint', 'show', id)).copies.length === 2);

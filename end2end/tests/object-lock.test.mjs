@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { Bucket } from './lib/bucket.mjs';
-import { Stack } from './lib/stack.mjs';
+import { down, Stack } from './lib/stack.mjs';
 
 describe('a vault in a bucket with object lock', () => {
   let bucket;
@@ -14,10 +14,7 @@ describe('a vault in a bucket with object lock', () => {
     stack = await Stack.start({ name: 'object-lock', scale: 10 });
     stack.guard("the bucket's secret", bucket.secret);
   });
-  after(async () => {
-    await stack?.down();
-    await bucket?.down();
-  });
+  after(() => down(stack, bucket));
   const add = (...more) => stack.cli('vault', 'add', 'shop', `s3://${bucket.name}/shop`, '--endpoint', bucket.endpoint, ...more, { env: bucket.env });
 
   test('is tried before it is used', async () => {

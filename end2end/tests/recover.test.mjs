@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { Bucket } from './lib/bucket.mjs';
 import { must } from './lib/process.mjs';
-import { Stack } from './lib/stack.mjs';
+import { down, Stack } from './lib/stack.mjs';
 
 describe('a catalogue that comes back', () => {
   let stack;
@@ -256,10 +256,7 @@ describe('a catalogue that comes back from a bucket with object lock', () => {
     stack = await Stack.start({ name: 'recover-bucket', scale: 0 });
     stack.guard("the bucket's secret", bucket.secret);
   });
-  after(async () => {
-    await stack?.down();
-    await bucket?.down();
-  });
+  after(() => down(stack, bucket));
 
   test('with the bucket, the kit and a credential for it', async () => {
     const place = [`s3://${bucket.name}/vaults/site`, '--endpoint', bucket.endpoint, '--lock-days', '2', { env: bucket.env }];

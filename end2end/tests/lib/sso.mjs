@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { launch, watched } from './browser.mjs';
 import { Keycloak, password } from './keycloak.mjs';
-import { freePort, Stack } from './stack.mjs';
+import { down, freePort, Stack } from './stack.mjs';
 
 export class Sso {
   /**
@@ -69,10 +69,6 @@ export class Sso {
 
   async down() {
     await this.browser?.close();
-    try {
-      await this.stack?.down();
-    } finally {
-      await this.keycloak?.down();
-    }
+    await down(this.stack, this.keycloak);
   }
 }

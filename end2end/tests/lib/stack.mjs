@@ -293,12 +293,14 @@ export class Stack {
     }, 100).unref();
   }
 
-  /** Ends everything and removes the folder, unless HOLDFAST_KEEP is set; HOLDFAST_TEST_LOG names where the log is kept. */
+  /** Ends everything and removes the folder, unless HOLDFAST_KEEP is set; HOLDFAST_TEST_LOG names where its complaints are kept. */
   async down() {
     await this.stop().catch(() => {});
-    if (process.env.HOLDFAST_TEST_LOG) appendFileSync(process.env.HOLDFAST_TEST_LOG, this.logText());
     clearInterval(this.watching);
-    this.look('the log of the server', this.logText());
+    const log = this.logText();
+    const complaints = log.split('\n').filter((line) => /\b(WARN|ERROR)\b/.test(line));
+    if (process.env.HOLDFAST_TEST_LOG) appendFileSync(process.env.HOLDFAST_TEST_LOG, complaints.map((line) => `${line}\n`).join(''));
+    this.look('the log of the server', log);
     await Promise.all(this.looking);
     if (this.scale > 0) await this.demo('down').catch(() => {});
     if (!process.env.HOLDFAST_KEEP) rmSync(this.home, { recursive: true, force: true });
@@ -309,6 +311,13 @@ export class Stack {
 function asPostgres([program, ...args]) {
   if (process.getuid() !== 0) return [program, args];
   return ['setpriv', ['--reuid', 'postgres', '--regid', 'postgres', '--init-groups', '--', program, ...args]];
+}
+
+/** Ends all of these in turn, whatever becomes of each: nothing is left running by an error, which comes afterwards. */
+export async function down(...parts) {
+  const errors = [];
+  for (const part of parts) await part?.down().catch((error) => errors.push(error));
+  if (errors.length > 0) throw errors[0];
 }
 
 /** Every restic that is here: Debian's, and the newest that .ci/install could build. */

@@ -49,12 +49,17 @@ impl Opened {
         if blob.kind == BlobKind::Tree {
             return self.windows.tree(self, pack, blob);
         }
-        let (start, length) = (u64::from(blob.offset), u64::from(blob.length));
-        let read = || self.backend.read_range(FileKind::Pack, &pack.to_string(), start, length);
-        match blob.decode(&self.key, read()?) {
-            Err(Error::Damaged { .. }) => blob.decode(&self.key, read()?),
+        match self.alone(pack, blob) {
+            Err(Error::Damaged { .. }) => self.alone(pack, blob),
             other => other,
         }
+    }
+
+    /// A blob's content, verified, by a request of its own.
+    fn alone(&self, pack: &PackId, blob: &Blob) -> Result<Vec<u8>, Error> {
+        let (start, length) = (u64::from(blob.offset), u64::from(blob.length));
+        let sealed = self.backend.read_range(FileKind::Pack, &pack.to_string(), start, length)?;
+        blob.decode(&self.key, sealed)
     }
 
     /// Reads a pack whole: its name, its header and every blob must be what its entry says.

@@ -76,9 +76,7 @@ impl Windows {
         match blob.decode(&vault.key, self.sealed(vault, pack, blob)?) {
             Err(Error::Damaged { .. }) => {
                 self.state().kept.retain(|window| window.pack != *pack);
-                let (start, length) = (u64::from(blob.offset), u64::from(blob.length));
-                let alone = vault.backend.read_range(FileKind::Pack, &pack.to_string(), start, length)?;
-                blob.decode(&vault.key, alone)
+                vault.alone(pack, blob)
             }
             other => other,
         }
